@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { Bytes, DisplayName, Fingerprint, Millis, Port } from './identifiers.ts';
+
+/** `kvm` only where a kernel really booted under it (a usable /dev/kvm proves nothing). */
+export const Accel = z.enum(['kvm', 'tcg']);
+export type Accel = z.infer<typeof Accel>;
+
+/** What one machine says of itself; the plan compares two of these. */
+export const HostFacts = z.object({
+  name: DisplayName,
+  homewardVersion: z.string().max(50),
+  /** libvirt's and QEMU's numbers as libvirt gives them: major * 1,000,000 + minor * 1,000 + release. */
+  libvirtVersion: z.int().min(0),
+  qemuVersion: z.int().min(0),
+  arch: z.string().max(30),
+  cpuModel: z.string().max(200),
+  /** Nominal clock of one core in MHz. */
+  cpuMhz: z.number().min(0),
+  cores: z.int().min(1),
+  /** Cores' worth of work done by everything on the machine, averaged over some seconds: 0..cores. */
+  busyCores: z.number().min(0),
+  memoryBytes: Bytes,
+  freeMemoryBytes: Bytes,
+  accels: z.array(Accel),
+  /** QEMU machine types, newest aliases resolved, e.g. pc-q35-7.2. */
+  machineTypes: z.array(z.string().max(80)).max(500),
+  /** Whether QEMU run by this user may use userfaultfd, which post-copy needs. */
+  postcopy: z.boolean(),
+  /** Why not, in words, where postcopy is false. */
+  postcopyObstacle: z.string().max(300).optional(),
+});
+export type HostFacts = z.infer<typeof HostFacts>;
+
+/** Muda §6.2: rough scores, taken once and cached; measured in the run that prints them. */
+export const Benchmark = z.object({
+  cpuSingleOpsPerSec: z.number().min(0),
+  memcpyBytesPerSec: z.number().min(0),
+  diskWriteBytesPerSec: z.number().min(0),
+  /** Payload bytes per second through the real link, each way; absent until measured. */
+  linkOutBytesPerSec: z.number().min(0).optional(),
+  linkHomeBytesPerSec: z.number().min(0).optional(),
+  takenAt: z.iso.datetime(),
+});
+export type Benchmark = z.infer<typeof Benchmark>;
+
+export const HostAddress = z.object({ address: z.string().min(1).max(253), port: Port });
+export type HostAddress = z.infer<typeof HostAddress>;
+
+/** A workstation as the laptop knows it. */
+export const Host = z.object({
+  /** Absent while a manually added address has not answered yet. */
+  fingerprint: Fingerprint.optional(),
+  name: DisplayName,
+  addresses: z.array(HostAddress),
+  found: z.enum(['mdns', 'manual', 'remembered']),
+  paired: z.boolean(),
+  reachable: z.boolean(),
+  /** Why it cannot be used now, in words; absent when it can. */
+  obstacle: z.string().optional(),
+  facts: HostFacts.optional(),
+  benchmark: Benchmark.optional(),
+  roundTripMs: Millis.optional(),
+});
+export type Host = z.infer<typeof Host>;

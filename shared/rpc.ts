@@ -1,0 +1,168 @@
+/**
+ * The contract between the engine and its shells (CLI, window, tray): JSON-RPC 2.0 lines over a UNIX
+ * socket of mode 0600. Every call and event is schema-checked on arrival.
+ */
+import { z } from 'zod';
+import { Benchmark, Host, HostFacts } from './model/host.ts';
+import { Bytes, DisplayName, Fingerprint, Port, Token, VmUuid } from './model/identifiers.ts';
+import { Direction, Move } from './model/move.ts';
+import { Level, Vm } from './model/vm.ts';
+import { VisitInfo } from './wire.ts';
+
+/** A VM by UUID or by name; a name must be unique across session and system. */
+const VmKey = z.string().min(1).max(200);
+/** A host by fingerprint (or a unique start of one) or by name. */
+const HostKey = z.string().min(1).max(200);
+
+export const Peer = z.object({
+  fingerprint: Fingerprint,
+  name: DisplayName,
+  pairedAt: z.iso.datetime(),
+  /** What this machine lets the peer do or expects of it. */
+  role: z.enum(['host', 'laptop']),
+});
+export type Peer = z.infer<typeof Peer>;
+
+/** Pairing as this machine sees it: compare the code on both screens, then answer. */
+export const Pairing = z.object({
+  id: Token,
+  role: z.enum(['host', 'laptop']),
+  peerName: DisplayName,
+  fingerprint: Fingerprint,
+  code: z.string().regex(/^\d{6}$/),
+});
+export type Pairing = z.infer<typeof Pairing>;
+
+export const Decision = z.object({
+  at: z.iso.datetime(),
+  vm: VmUuid,
+  vmName: z.string(),
+  policy: z.string(),
+  action: z.enum(['stay', 'offload', 'home']),
+  host: Fingerprint.optional(),
+  hostName: z.string().optional(),
+  reason: z.string(),
+  /** Whether it was acted on, only suggested, or held back. */
+  outcome: z.enum(['acted', 'suggested', 'noted']),
+  expectedGainS: z.number().optional(),
+  expectedCostS: z.number().optional(),
+});
+export type Decision = z.infer<typeof Decision>;
+
+export const Finding = z.object({
+  id: z.string(),
+  severity: z.enum(['ok', 'note', 'problem']),
+  title: z.string(),
+  detail: z.string(),
+  remedy: z.string().optional(),
+  /** A command to copy. */
+  command: z.string().optional(),
+});
+export type Finding = z.infer<typeof Finding>;
+
+export const HostSettings = z.object({
+  enabled: z.boolean(),
+  /** 0 lets the system choose. */
+  port: z.int().min(0).max(65_535),
+  maxVisitors: z.int().min(0).max(64),
+  /** Most memory visitors may take together. */
+  maxMemoryBytes: Bytes,
+  maxVcpus: z.int().min(1),
+});
+export type HostSettings = z.infer<typeof HostSettings>;
+
+export const Status = z.object({
+  version: z.string(),
+  pid: z.int(),
+  name: DisplayName,
+  fingerprint: Fingerprint,
+  startedAt: z.iso.datetime(),
+  vms: z.array(Vm),
+  hosts: z.array(Host),
+  moves: z.array(Move),
+  suggestions: z.array(Decision),
+  host: z.object({ enabled: z.boolean(), port: Port.optional(), visitors: z.array(VisitInfo) }),
+});
+export type Status = z.infer<typeof Status>;
+
+/** Verdict before anything starts. */
+export const Plan = z.object({
+  vm: VmUuid,
+  vmName: z.string(),
+  direction: Direction,
+  host: Fingerprint,
+  hostName: DisplayName,
+  possible: z.boolean(),
+  /** Why not, or what would be lost. Empty when all is well. */
+  obstacles: z.array(z.string()),
+  warnings: z.array(z.string()),
+  expectedBytes: Bytes.optional(),
+  expectedMs: z.number().optional(),
+  postcopy: z.boolean(),
+});
+export type Plan = z.infer<typeof Plan>;
+
+export const LogEntry = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('move'), at: z.iso.datetime(), move: Move }),
+  z.object({ kind: z.literal('decision'), at: z.iso.datetime(), decision: Decision }),
+  z.object({ kind: z.literal('event'), at: z.iso.datetime(), text: z.string() }),
+]);
+export type LogEntry = z.infer<typeof LogEntry>;
+
+const Nothing = z.object({}).strict();
+
+export const calls = {
+  'engine.status': { params: Nothing, result: Status },
+  'engine.stop': { params: Nothing, result: Nothing },
+  'vms.list': { params: Nothing, result: z.array(Vm) },
+  /** What adopt would change; changes nothing. */
+  'vm.adoptPreview': {
+    params: z.object({ vm: VmKey }),
+    result: z.object({ before: z.string(), after: z.string(), changes: z.array(z.string()) }),
+  },
+  'vm.adopt': { params: z.object({ vm: VmKey }), result: Vm },
+  'vm.release': { params: z.object({ vm: VmKey }), result: Vm },
+  'vm.setLevel': { params: z.object({ vm: VmKey, level: Level }), result: Vm },
+  'hosts.list': { params: Nothing, result: z.array(Host) },
+  'hosts.add': { params: z.object({ address: z.string().min(1).max(253), port: Port }), result: Host },
+  'hosts.forget': { params: z.object({ host: HostKey }), result: Nothing },
+  /** Dials the host and exchanges commitments; the answer is the code to compare. */
+  'pair.start': { params: z.object({ host: HostKey }), result: Pairing },
+  /** Pairings waiting for a person on this machine, either role. */
+  'pair.pending': { params: Nothing, result: z.array(Pairing) },
+  /** Resolves when the other side has answered too. */
+  'pair.answer': { params: z.object({ id: Token, accept: z.boolean() }), result: z.object({ paired: z.boolean() }) },
+  'peers.list': { params: Nothing, result: z.array(Peer) },
+  'peers.rename': { params: z.object({ fingerprint: HostKey, name: DisplayName }), result: Peer },
+  'peers.revoke': { params: z.object({ fingerprint: HostKey }), result: Nothing },
+  'move.plan': {
+    params: z.object({ vm: VmKey, direction: Direction, host: HostKey.optional() }),
+    result: Plan,
+  },
+  /** Returns once the move is planned and journaled; follow it by events or `move.wait`. */
+  'move.offload': { params: z.object({ vm: VmKey, host: HostKey.optional() }), result: Move },
+  'move.home': { params: z.object({ vm: VmKey }), result: Move },
+  /** The move in its end state. */
+  'move.wait': { params: z.object({ id: Token }), result: Move },
+  'move.cancel': { params: z.object({ vm: VmKey }), result: Move },
+  /** Flip to post-copy now. */
+  'move.finishNow': { params: z.object({ vm: VmKey }), result: Move },
+  'log.list': { params: z.object({ limit: z.int().min(1).max(10_000) }), result: z.array(LogEntry) },
+  'doctor.run': { params: Nothing, result: z.array(Finding) },
+  'host.facts': { params: Nothing, result: HostFacts },
+  'host.benchmark': { params: z.object({ host: HostKey }), result: Benchmark },
+  'host.settings': { params: Nothing, result: HostSettings },
+  'host.configure': { params: HostSettings.partial(), result: HostSettings },
+} as const;
+export type Calls = typeof calls;
+export type Call = keyof Calls;
+
+export const events = {
+  /** Something a view shows has changed; carries the whole, at most four times a second. */
+  status: Status,
+  move: Move,
+  decision: Decision,
+  pairing: Pairing,
+} as const;
+export type Events = typeof events;
+export type EventName = keyof Events;

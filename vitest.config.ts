@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** Rings that boot virtual machines run one file at a time: two cores carry one bed, not two. */
+const onReal = { fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000 };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onReal } },
+      { test: { name: 'fault', include: ['test/fault/**/*.test.ts'], ...onReal } },
+    ],
+  },
+});
