@@ -1,0 +1,1 @@
+export { balloonStats, restore, shrink, shrinkTarget } from './balloon.ts';

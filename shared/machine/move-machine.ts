@@ -1,0 +1,214 @@
+/**
+ * One move as a pure state machine (design §5): step(state, event) → state and effects. Whoever executes
+ * the effects journals the new state first (I3) and answers each effect with an event.
+ *
+ *   planned → preparing → copying → postcopy → switched → settling → done | failed | lost
+ *                 │          └──┬───────┘                    ▲
+ *                 │             └► paused ⇄ recovering       │
+ *                 └──────────────────────────────────────────┘
+ *
+ * `failed` is safe: the VM runs where it was. `lost` is honest: no running copy is left anywhere. Both are
+ * reached through `settling`, so that a crash while tidying up is tidied up by the next engine.
+ * A migrate call that ends badly proves nothing by itself: the machine looks at both libvirts before it
+ * believes anything. That keeps I1 (one running copy) true after any crash.
+ */
+import type { Direction, Phase } from '../model/move.ts';
+import { type Seen, verdictOf } from './verdict.ts';
+
+export type Outcome = 'done' | 'failed' | 'lost';
+
+export interface MoveState {
+  readonly phase: Phase;
+  readonly direction: Direction;
+  /** The flip happened: the destination runs, the source only holds pages. */
+  readonly flipped: boolean;
+  readonly cancelAsked: boolean;
+  /** Both ends are being looked at; only `seen` moves the machine on. */
+  readonly looking: boolean;
+  /** Where `settling` leads. */
+  readonly outcome?: Outcome;
+  /** The source was found stopped by the failed move and must run again. */
+  readonly resumeSource?: boolean;
+  readonly failure?: string;
+}
+
+export type MoveEvent =
+  | { readonly kind: 'begin' }
+  | { readonly kind: 'prepared' }
+  | { readonly kind: 'prepare-failed'; readonly reason: string }
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'flip-wanted' }
+  /** libvirt reported the source paused for post-copy. */
+  | { readonly kind: 'flipped' }
+  | { readonly kind: 'migrate-succeeded' }
+  | { readonly kind: 'migrate-failed'; readonly reason: string }
+  | { readonly kind: 'seen'; readonly source: Seen; readonly destination: Seen }
+  | { readonly kind: 'link-up' }
+  | { readonly kind: 'place-recorded' }
+  | { readonly kind: 'settled' }
+  /** A new engine read this state from the journal. */
+  | { readonly kind: 'engine-restarted' };
+
+export type MoveEffect =
+  | { readonly kind: 'prepare' }
+  | { readonly kind: 'migrate'; readonly resume: boolean }
+  | { readonly kind: 'flip' }
+  | { readonly kind: 'abort' }
+  | { readonly kind: 'look' }
+  | { readonly kind: 'await-link' }
+  /** The VM is at the destination from now on: write that down. */
+  | { readonly kind: 'record-place' }
+  /** Fence the loser, free what the move held, restore what it changed; safe to repeat. */
+  | { readonly kind: 'settle' };
+
+export interface Step {
+  readonly state: MoveState;
+  readonly effects: readonly MoveEffect[];
+}
+
+export const cancelledByUser = 'cancelled before the switch';
+
+export function planned(direction: Direction): MoveState {
+  return { phase: 'planned', direction, flipped: false, cancelAsked: false, looking: false };
+}
+
+export function isOver(phase: Phase): boolean {
+  return phase === 'done' || phase === 'failed' || phase === 'lost';
+}
+
+/** Before the flip a move can be called off without loss; after it, it must be completed. */
+export function isCancellable(state: MoveState): boolean {
+  return !(state.flipped || state.cancelAsked) && ['planned', 'preparing', 'copying'].includes(state.phase);
+}
+
+export function step(state: MoveState, event: MoveEvent): Step {
+  switch (event.kind) {
+    case 'begin':
+      return state.phase === 'planned' ? go(state, 'preparing', { kind: 'prepare' }) : stay(state);
+    case 'prepared':
+      if (state.phase !== 'preparing' || state.looking) return stay(state);
+      return state.cancelAsked ? stayed(state, cancelledByUser) : go(state, 'copying', migrate(false));
+    case 'prepare-failed':
+      if (state.phase !== 'preparing' || state.looking) return stay(state);
+      return stayed(state, state.cancelAsked ? cancelledByUser : event.reason);
+    case 'cancel':
+      return cancel(state);
+    case 'flip-wanted':
+      return state.phase === 'copying' && !state.cancelAsked && !state.looking
+        ? { state, effects: [{ kind: 'flip' }] }
+        : stay(state);
+    case 'flipped':
+      if (state.phase !== 'copying') return stay(state);
+      return { state: { ...state, phase: 'postcopy', flipped: true }, effects: [] };
+    case 'migrate-succeeded':
+      return isCarrying(state) ? switched(state) : stay(state);
+    case 'migrate-failed':
+      return isCarrying(state) ? look({ ...state, failure: event.reason }) : stay(state);
+    case 'seen':
+      return state.looking ? conclude({ ...state, looking: false }, event.source, event.destination) : stay(state);
+    case 'link-up':
+      return state.phase === 'paused' && !state.looking ? look(state) : stay(state);
+    case 'place-recorded':
+      return state.phase === 'switched'
+        ? go({ ...state, outcome: 'done' }, 'settling', { kind: 'settle' })
+        : stay(state);
+    case 'settled':
+      return state.phase === 'settling' ? go(state, state.outcome ?? 'failed') : stay(state);
+    case 'engine-restarted':
+      return restart(state);
+    default:
+      return event satisfies never;
+  }
+}
+
+function cancel(state: MoveState): Step {
+  if (!isCancellable(state)) return stay(state);
+  const asked = { ...state, cancelAsked: true };
+  if (state.phase === 'planned') return stayed(asked, cancelledByUser);
+  // While preparing, the running effect is left to finish; its answer then ends the move.
+  return state.phase === 'copying' && !state.looking ? { state: asked, effects: [{ kind: 'abort' }] } : stay(asked);
+}
+
+function conclude(state: MoveState, source: Seen, destination: Seen): Step {
+  const verdict = verdictOf(source, destination, state.flipped);
+  const reason = state.cancelAsked ? cancelledByUser : (state.failure ?? 'the move did not complete');
+  switch (verdict) {
+    case 'stayed':
+      return stayed(state, reason);
+    case 'stayed-paused':
+      return stayed({ ...state, resumeSource: true }, reason);
+    case 'switched':
+      return switched(state);
+    case 'recover':
+      return go({ ...state, flipped: true }, 'recovering', migrate(true));
+    case 'wait':
+      return go(state, 'paused', { kind: 'await-link' });
+    case 'lost':
+      return settleAs({ ...state, failure: whyLost(state, source) }, 'lost');
+    default:
+      return verdict satisfies never;
+  }
+}
+
+function restart(state: MoveState): Step {
+  switch (state.phase) {
+    case 'planned':
+      return stayed(state, 'Homeward stopped before the move began');
+    case 'preparing':
+    case 'copying':
+    case 'postcopy':
+    case 'paused':
+    case 'recovering':
+      return look({ ...state, failure: state.failure ?? 'Homeward stopped during the move' });
+    case 'switched':
+      return { state, effects: [{ kind: 'record-place' }] };
+    case 'settling':
+      return { state, effects: [{ kind: 'settle' }] };
+    case 'done':
+    case 'failed':
+    case 'lost':
+      return stay(state);
+    default:
+      return state.phase satisfies never;
+  }
+}
+
+function whyLost(state: MoveState, source: Seen): string {
+  if (!state.flipped) return 'the VM ended while it was being moved; its disk is whole and it can be started again';
+  const sourceDied = source === 'absent';
+  const where = sourceDied === (state.direction === 'out') ? 'this computer' : 'the host';
+  return `the VM's memory was split between both machines when the part on ${where} was lost; its disk is as after a power cut and it can be started again`;
+}
+
+function isCarrying(state: MoveState): boolean {
+  return !state.looking && ['copying', 'postcopy', 'recovering'].includes(state.phase);
+}
+
+function switched(state: MoveState): Step {
+  const { failure: _, ...rest } = state;
+  return go(rest, 'switched', { kind: 'record-place' });
+}
+
+function stayed(state: MoveState, failure: string): Step {
+  return settleAs({ ...state, failure }, 'failed');
+}
+
+function settleAs(state: MoveState, outcome: Outcome): Step {
+  return go({ ...state, outcome }, 'settling', { kind: 'settle' });
+}
+
+function look(state: MoveState): Step {
+  return { state: { ...state, looking: true }, effects: [{ kind: 'look' }] };
+}
+
+function migrate(resume: boolean): MoveEffect {
+  return { kind: 'migrate', resume };
+}
+
+function go(state: MoveState, phase: Phase, ...effects: MoveEffect[]): Step {
+  return { state: { ...state, phase }, effects };
+}
+
+function stay(state: MoveState): Step {
+  return { state, effects: [] };
+}
