@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto';
+import { access, chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { sh } from '../command.ts';
+
+/** The guest, ready to be copied: nothing in it belongs to one VM. */
+export interface GuestImage {
+  readonly kernel: string;
+  readonly initrd: string;
+  /** qcow2 that boots by itself (FAT and syslinux on the whole disk); grown per VM beyond `bootAreaBytes`. */
+  readonly template: string;
+}
+
+/** Where the boot file system ends and the disk workload's own area begins (workload.c: DATA_OFFSET). */
+export const bootAreaBytes = 64 * 1024 * 1024;
+
+/** Load order: each after what it needs. */
+const modules = [
+  'virtio_ring',
+  'virtio',
+  'virtio_pci_legacy_dev',
+  'virtio_pci_modern_dev',
+  'virtio_pci',
+  'virtio_blk',
+  'failover',
+  'net_failover',
+  'virtio_net',
+  'virtio_balloon',
+  'virtio_console',
+];
+
+const bootMenu = `DEFAULT guest
+PROMPT 0
+LABEL guest
+  LINUX vmlinuz
+  INITRD initrd
+  APPEND console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on
+`;
+
+const sources = fileURLToPath(new URL('.', import.meta.url));
+const repository = fileURLToPath(new URL('../../..', import.meta.url));
+
+/**
+ * Builds the guest from distribution packages, or finds it built: cached in `.cache/guest/<hash of the sources>`.
+ * Needs apt-get (the kernel), gcc, cpio, zstd, busybox-static, syslinux, mtools and qemu-img, but not root.
+ */
+export async function buildGuest(): Promise<GuestImage> {
+  const folder = join(await cacheFolder(), await sourcesKey());
+  const image = {
+    kernel: join(folder, 'vmlinuz'),
+    initrd: join(folder, 'initrd'),
+    template: join(folder, 'guest.qcow2'),
+  };
+  if (await exists(image.template)) return image;
+  await mkdir(dirname(folder), { recursive: true });
+  const scratch = await mkdtemp(`${folder}.part-`);
+  try {
+    await buildInto(scratch);
+    // Whoever finishes first wins; the loser's copy is the same guest.
+    await rename(scratch, folder).catch(async (error: unknown) => {
+      if (!(await exists(image.template))) throw error;
+    });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+  return image;
+}
+
+async function buildInto(folder: string): Promise<void> {
+  const { vmlinuz, moduleFiles } = await unpackKernel(join(folder, 'kernel'));
+  await copyFile(vmlinuz, join(folder, 'vmlinuz'));
+  await packInitrd(join(folder, 'root'), moduleFiles, join(folder, 'initrd'));
+  await makeTemplate(folder);
+  for (const scratch of ['kernel', 'root', 'disk.raw', 'syslinux.cfg']) {
+    await rm(join(folder, scratch), { recursive: true, force: true });
+  }
+  for (const kept of ['vmlinuz', 'initrd', 'guest.qcow2']) await chmod(join(folder, kept), 0o644);
+  await chmod(folder, 0o755);
+}
+
+/** Debian's smallest packaged kernel with virtio; apt checks its signature, dpkg only unpacks it. */
+async function unpackKernel(folder: string): Promise<{ vmlinuz: string; moduleFiles: readonly string[] }> {
+  await mkdir(folder, { recursive: true });
+  const depends = await sh('apt-cache', ['depends', 'linux-image-cloud-amd64']);
+  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
+  if (name === undefined) throw new Error('apt knows no linux-image-cloud-amd64; run `apt-get update` once as root.');
+  await sh('apt-get', ['download', name], { cwd: folder, timeoutMs: 300_000 });
+  const archive = (await readdir(folder)).find((file) => file.endsWith('.deb'));
+  if (archive === undefined) throw new Error(`apt-get downloaded no ${name}.`);
+  await sh('dpkg', ['-x', archive, 'unpacked'], { cwd: folder });
+  const boot = join(folder, 'unpacked/boot');
+  const vmlinuz = (await readdir(boot)).find((file) => file.startsWith('vmlinuz'));
+  if (vmlinuz === undefined) throw new Error(`${name} holds no kernel.`);
+  const files = await readdir(join(folder, 'unpacked/lib/modules'), { recursive: true });
+  const moduleFiles = modules.map((module) => {
+    const file = files.find((path) => path.endsWith(`/${module}.ko`));
+    if (file === undefined) throw new Error(`${name} holds no module ${module}.`);
+    return join(folder, 'unpacked/lib/modules', file);
+  });
+  return { vmlinuz: join(boot, vmlinuz), moduleFiles };
+}
+
+async function packInitrd(root: string, moduleFiles: readonly string[], initrd: string): Promise<void> {
+  for (const folder of ['bin', 'etc', 'modules', 'dev', 'proc', 'sys', 'tmp']) {
+    await mkdir(join(root, folder), { recursive: true });
+  }
+  await copyFile(await busybox(), join(root, 'bin/busybox'));
+  await copyFile(join(sources, 'init'), join(root, 'init'));
+  await copyFile(join(sources, 'udhcpc'), join(root, 'etc/udhcpc'));
+  for (const file of ['bin/busybox', 'init', 'etc/udhcpc']) await chmod(join(root, file), 0o755);
+  await sh('gcc', ['-O2', '-s', '-static', '-pthread', '-o', join(root, 'workload'), join(sources, 'workload.c')]);
+  for (const [index, file] of moduleFiles.entries())
+    await copyFile(file, join(root, 'modules', `${modules[index]}.ko`));
+  await writeFile(join(root, 'modules/order'), moduleFiles.map((_, index) => `${modules[index]}.ko\n`).join(''));
+  await sh('sh', ['-c', 'find . | cpio --quiet -o -H newc -R 0:0 | zstd -q -19 -o "$0"', initrd], { cwd: root });
+}
+
+/** Debian's static busybox; elsewhere whatever busybox there is, if it is static. */
+async function busybox(): Promise<string> {
+  for (const path of ['/bin/busybox', '/usr/bin/busybox', '/sbin/busybox']) if (await exists(path)) return path;
+  throw new Error('There is no busybox; `npm run setup` installs it.');
+}
+
+/** FAT on the whole disk, no partitions: syslinux writes its boot sector through mtools, without root. */
+async function makeTemplate(folder: string): Promise<void> {
+  const raw = join(folder, 'disk.raw');
+  const menu = join(folder, 'syslinux.cfg');
+  await writeFile(menu, bootMenu);
+  await sh('truncate', ['-s', String(bootAreaBytes), raw]);
+  await sh('mformat', ['-i', raw, '-v', 'HOMEWARD', '-h', '16', '-s', '63', '-t', '130', '-H', '0', '::']);
+  await sh('syslinux', ['--install', raw]);
+  await sh('mcopy', ['-i', raw, menu, join(folder, 'vmlinuz'), join(folder, 'initrd'), '::']);
+  await sh('qemu-img', ['convert', '-q', '-f', 'raw', '-O', 'qcow2', raw, join(folder, 'guest.qcow2')]);
+}
+
+async function sourcesKey(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of ['build.ts', 'init', 'udhcpc', 'workload.c']) hash.update(await readFile(join(sources, file)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** In the repository; where that is another user's, readable but not ours to write, a folder of our own. */
+async function cacheFolder(): Promise<string> {
+  const inRepository = join(repository, '.cache/guest');
+  if (await exists(join(inRepository, await sourcesKey(), 'guest.qcow2'))) return inRepository;
+  const made = await mkdir(inRepository, { recursive: true }).then(
+    () => access(inRepository, 2).then(() => true),
+    () => false,
+  );
+  return made === true ? inRepository : join(tmpdir(), `homeward-guest-${process.getuid?.() ?? 0}`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
