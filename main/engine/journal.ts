@@ -126,7 +126,7 @@ class JournalFile implements Journal {
       throw writeError(this.#file, cause);
     }
     this.#compactAtBytes = this.#compactAboveBytes;
-    if (this.#sizeBytes > this.#compactAtBytes) await this.#compact();
+    if (this.#sizeBytes > this.#compactAtBytes) await this.#tryCompact();
   }
 
   append(entry: NewEntry): Promise<void> {
@@ -156,7 +156,14 @@ class JournalFile implements Journal {
     }
     this.#sizeBytes += line.length;
     this.#memory.take(stamped);
-    if (this.#sizeBytes > this.#compactAtBytes) await this.#compact();
+    if (this.#sizeBytes > this.#compactAtBytes) await this.#tryCompact();
+  }
+
+  /** A full disk is no reason to lose what is written already: the large file serves as well, and is tried later. */
+  async #tryCompact(): Promise<void> {
+    await this.#compact().catch(() => undefined);
+    // Where what recovery needs is itself large, the file may grow to twice that, or every entry would rewrite it.
+    this.#compactAtBytes = Math.max(this.#compactAboveBytes, 2 * this.#sizeBytes);
   }
 
   async #compact(): Promise<void> {
@@ -165,11 +172,12 @@ class JournalFile implements Journal {
       .map(lineOf)
       .join('');
     await replaceFile(this.#file, text);
-    await this.#handle?.close();
+    // What is appended from here on must go to the new file: without it nothing may be appended at all.
+    const old = this.#handle;
+    this.#handle = undefined;
+    await old?.close();
     this.#handle = await open(this.#file, 'a', 0o600);
     this.#sizeBytes = Buffer.byteLength(text);
-    // Where what recovery needs is itself large, the file may grow to twice that, or every entry would rewrite it.
-    this.#compactAtBytes = Math.max(this.#compactAboveBytes, 2 * this.#sizeBytes);
   }
 
   moves(): readonly MoveRecord[] {

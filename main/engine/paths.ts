@@ -74,7 +74,7 @@ async function makePrivate(folder: string, uid: number): Promise<void> {
 }
 
 /** In /tmp anybody may have been there first, so what is found is believed only if it cannot be a trap. */
-async function makePrivateInShared(folder: string, uid: number): Promise<void> {
+export async function makePrivateInShared(folder: string, uid: number): Promise<void> {
   try {
     await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
