@@ -1,10 +1,12 @@
-export { Bed, type BedOptions } from './bed.ts';
+import { Bed, type BedOptions } from './bed.ts';
+
+export type { Bed, BedOptions } from './bed.ts';
 export { buildGuest, type GuestImage } from './guest/build.ts';
+export { defineGuest, type Guest, type GuestSpec, startGuest } from './guest/define.ts';
 export type { BedHost, BedProcess, Exit, RunResult, SpawnOptions } from './host.ts';
 export { type Libvirtd, startLibvirtd } from './libvirtd.ts';
+export { type GuestReport, Observer } from './observer.ts';
 export type { ProcessEntry } from './processes.ts';
-
-import { Bed, type BedOptions } from './bed.ts';
 
 /** Two isolated hosts, up and plugged together. */
 export const createBed = (options?: BedOptions): Promise<Bed> => Bed.create(options);

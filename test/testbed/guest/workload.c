@@ -4,7 +4,7 @@
  * move lost or mixed up becomes an error in `report`.
  *
  *   port homeward.beat     one line "B <number>" each 10 ms
- *   port homeward.control  commands, one a line, each answered with one line of JSON:
+ *   port homeward.control  commands "ID WHAT ...", one a line, each answered by one line of JSON with that id:
  *     cpu N | cpu off              N threads that never rest
  *     compress on | off            busybox gzip on generated data, unpacked again and compared
  *     memory MIB RATE | off        rewrites MIB for ever, RATE MiB/s or "flatout"
@@ -330,25 +330,26 @@ static void say(int fd, const char *format, ...) {
   }
 }
 
-static void report(int fd) {
+static void report(int fd, unsigned long long id) {
   say(fd,
-      "{\"ok\":true,\"beats\":%llu,\"disk_blocks_written\":%llu,\"disk_blocks_verified\":%llu,\"disk_errors\":%llu,"
+      "{\"id\":%llu,\"ok\":true,\"beats\":%llu,\"disk_blocks_written\":%llu,\"disk_blocks_verified\":%llu,\"disk_errors\":%llu,"
       "\"memory_pages_written\":%llu,\"memory_pages_verified\":%llu,\"memory_errors\":%llu,"
       "\"hold_pages_verified\":%llu,\"hold_errors\":%llu,\"cpu_rounds\":%llu,\"compress_rounds\":%llu,"
       "\"compress_errors\":%llu,\"echo_connects\":%llu,\"echo_sent\":%llu,\"echo_received\":%llu,\"echo_errors\":%llu,"
       "\"echo_worst_us\":%llu}\n",
-      beats, disk_written, disk_verified, disk_errors, memory_written, memory_verified, memory_errors, hold_verified,
+      id, beats, disk_written, disk_verified, disk_errors, memory_written, memory_verified, memory_errors, hold_verified,
       hold_errors, cpu_rounds, compress_rounds, compress_errors, echo_connects, echo_sent, echo_received, echo_errors,
       echo_worst_us);
 }
 
 static void obey(int fd, char *line) {
   char what[32] = "", first[64] = "", second[64] = "";
-  sscanf(line, "%31s %63s %63s", what, first, second);
+  unsigned long long id = 0;
+  sscanf(line, "%llu %31s %63s %63s", &id, what, first, second);
   bool off = !strcmp(first, "off");
   uint64_t a = strtoull(first, NULL, 10), b = strtoull(second, NULL, 10);
   if (!strcmp(what, "report")) {
-    report(fd);
+    report(fd, id);
     return;
   }
   if (!strcmp(what, "cpu") && (off || a)) off ? stop_cpus() : start_cpus((int)a);
@@ -363,10 +364,10 @@ static void obey(int fd, char *line) {
     snprintf(echo_work.address, sizeof echo_work.address, "%s", first);
     start(&echo_work, echo, b, 0);
   } else {
-    say(fd, "{\"ok\":false,\"error\":\"unknown command\"}\n");
+    say(fd, "{\"id\":%llu,\"ok\":false,\"error\":\"unknown command\"}\n", id);
     return;
   }
-  say(fd, "{\"ok\":true}\n");
+  say(fd, "{\"id\":%llu,\"ok\":true}\n", id);
 }
 
 int main(void) {
