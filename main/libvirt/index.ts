@@ -1,0 +1,18 @@
+/**
+ * A typed libvirt binding: connections, domains, statistics, events, live migration and domain XML. Stands alone.
+ */
+export type {
+  CallOptions,
+  DomainCapabilitiesRequest,
+  DomainStatsRecord,
+  DomainXmlOptions,
+} from './connection.ts';
+export { Connection } from './connection.ts';
+export { LibvirtError, type LibvirtErrorKind, libvirtErrorCode } from './error.ts';
+export type { LibvirtEvent, LibvirtEventListener } from './events.ts';
+export type { JobMemory, JobStats, JobTotals, JobType } from './job.ts';
+export { type ConnectOptions, Libvirt } from './libvirt.ts';
+export type { MigrateFlag, MigrateRequest } from './migrate.ts';
+export type { CpuComparison, CpuTarget, DomainSummary, NodeInfo, Versions } from './operations.ts';
+export type { DomainReason, DomainState, DomainStateName } from './state.ts';
+export type { BlockStats, DomainStats, MemoryStats, NetStats, StatsGroup, VcpuStats } from './stats.ts';
