@@ -49,8 +49,11 @@ export class LineSocket {
   #connect(): void {
     const socket = connect(this.#path);
     this.#socket = socket;
-    createInterface({ input: socket }).on('line', this.#onLine);
-    socket.on('error', () => {}); // told by close
+    // Both report a failure, which the close that follows tells as well.
+    socket.on('error', () => {});
+    createInterface({ input: socket })
+      .on('line', this.#onLine)
+      .on('error', () => {});
     socket.on('close', () => {
       if (!this.#closed) this.#retry = setTimeout(() => this.#connect(), 20);
     });
