@@ -1,0 +1,80 @@
+/**
+ * The way in from a fresh clone: `npm run setup|demo|test`. Runs on the machine's own Node, however old; everything
+ * after the set-up runs on the Node that comes with the dependencies.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setUp } from './setup.mjs';
+
+const repository = fileURLToPath(new URL('..', import.meta.url));
+const bin = join(repository, 'node_modules/.bin');
+const [task, ...args] = process.argv.slice(2);
+
+const tests = [
+  ['types, lint, layers, dead code', 'npm', ['run', '--silent', 'check']],
+  ['guest image', 'node', ['test/testbed/guest/prepare.ts']],
+  ['unit tests', 'npm', ['run', '--silent', 'test:unit']],
+  ['integration tests', 'npm', ['run', '--silent', 'test:integration']],
+  ['fault tests', 'npm', ['run', '--silent', 'test:fault']],
+];
+
+process.chdir(repository);
+if (!['setup', 'demo', 'test'].includes(task)) {
+  console.error('Usage: node scripts/bootstrap.mjs setup | demo [options] | test');
+  process.exit(2);
+}
+installDependencies();
+await setUp();
+process.env.PATH = `${bin}${delimiter}${process.env.PATH}`;
+if (task === 'demo') process.exitCode = await run('node', ['test/demo/demo.ts', ...args]);
+if (task === 'test') process.exitCode = await runTests();
+
+/** `npm ci` unless node_modules holds what package-lock.json asks for. */
+function installDependencies() {
+  if (existsSync(join(bin, 'node')) && isInstalled()) return;
+  console.log('Installing the dependencies (npm ci)');
+  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { stdio: 'inherit' });
+  if (done.status !== 0) process.exit(1);
+}
+
+/** By content: a checkout gives files any date. Packages for other systems may stay out. */
+function isInstalled() {
+  const installedFile = 'node_modules/.package-lock.json';
+  if (!existsSync(installedFile)) return false;
+  const packagesOf = (file) => JSON.parse(readFileSync(file, 'utf8')).packages;
+  const installed = packagesOf(installedFile);
+  return Object.entries(packagesOf('package-lock.json')).every(
+    ([path, { version, optional, peer }]) => path === '' || optional || peer || installed[path]?.version === version,
+  );
+}
+
+async function runTests() {
+  for (const [name, command, commandArgs] of tests) {
+    console.log(`\n== ${name}`);
+    const since = Date.now();
+    const code = await run(command, commandArgs);
+    console.log(`== ${name}: ${code === 0 ? 'passed' : 'FAILED'} in ${((Date.now() - since) / 1000).toFixed(1)} s`);
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
+/** Ctrl-C reaches the child by the terminal; this process stays until it has cleaned up. */
+function run(command, commandArgs) {
+  return new Promise((resolve) => {
+    const child = spawn(command, commandArgs, { stdio: 'inherit' });
+    const wait = () => {};
+    const pass = () => child.kill('SIGTERM');
+    process.on('SIGINT', wait).on('SIGTERM', pass);
+    child.on('error', (error) => {
+      console.error(error.message);
+      resolve(1);
+    });
+    child.on('exit', (code, signal) => {
+      process.off('SIGINT', wait).off('SIGTERM', pass);
+      resolve(code ?? (signal === 'SIGINT' ? 130 : 1));
+    });
+  });
+}
