@@ -4,6 +4,7 @@
  */
 import type { HostFacts } from '../model/host.ts';
 import type { Direction } from '../model/move.ts';
+import type { VmState } from '../model/vm.ts';
 import { knownBad } from './known-bad.ts';
 
 /** The parts of a running VM's domain XML that matter here. */
@@ -43,6 +44,7 @@ export interface PreflightVm {
 
 export interface PreflightInput {
   readonly vm: PreflightVm;
+  readonly state: VmState;
   readonly adopted: boolean;
   readonly direction: Direction;
   readonly source: HostFacts;
@@ -88,6 +90,20 @@ const versions: Check = ({ source, destination }) =>
   knownBad
     .filter((bad) => bad.applies(source, destination))
     .map((bad) => ({ effect: bad.effect, text: bad.sentence(source, destination) }));
+
+/** A paused VM moves as it is, but not by post-copy, for which it must run (qemu_migration.c). */
+const runState: Check = ({ vm, state, direction }) => [
+  ...when(state === 'shutoff' || state === 'crashed', () =>
+    obstacle(
+      direction === 'out'
+        ? `${vm.name} is not running: start it first.`
+        : `${vm.name} does not run there any more, so there is nothing to bring home: start it here.`,
+    ),
+  ),
+  ...when(state === 'paused', () =>
+    noPostcopy(`${vm.name} is paused, and post-copy needs a running VM: resume it first.`),
+  ),
+];
 
 /** libvirt's ABI check compares the domain type: KVM and TCG cannot be mixed. */
 const acceleration: Check = ({ vm, destination }) => {
@@ -280,6 +296,7 @@ const userfault: Check = ({ destination }) =>
   );
 
 const checks: readonly Check[] = [
+  runState,
   disks,
   acceleration,
   architecture,

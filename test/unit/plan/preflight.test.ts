@@ -51,6 +51,7 @@ const vm = (over: Partial<PreflightVm> = {}): PreflightVm => ({
 
 const input = (over: Partial<PreflightInput> = {}): PreflightInput => ({
   vm: vm(),
+  state: 'running',
   adopted: true,
   direction: 'out',
   source: laptop,
@@ -68,6 +69,8 @@ interface Case {
 }
 
 const obstacles: readonly Case[] = [
+  { says: 'a VM that is off', given: { state: 'shutoff' }, because: /not running: start it first/ },
+  { says: 'to bring home what has ended', given: { ...home, state: 'crashed' }, because: /nothing to bring home/ },
   { says: 'a VM that was not adopted', given: { adopted: false }, because: /not ready: run "homeward adopt work"/ },
   {
     says: 'a disk added since, in a file of the laptop',
@@ -184,6 +187,7 @@ const warnings: readonly Case[] = [
 ];
 
 const noPostcopy: readonly Case[] = [
+  { says: 'for a paused VM', given: { state: 'paused' }, because: /post-copy needs a running VM/ },
   {
     says: 'without userfaultfd at the destination',
     given: { destination: facts('big', { postcopy: false, postcopyObstacle: 'The sysctl says no.' }) },

@@ -1,0 +1,29 @@
+import type { Clock } from './clock.ts';
+
+const firstDelayMs = 1_000;
+const longestDelayMs = 60_000;
+
+/** When to try again what failed: after 1 s, then twice as long each time, up to a minute. */
+export class Backoff {
+  readonly #clock: Clock;
+  #delayMs = 0;
+  #notBeforeMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get isDue(): boolean {
+    return this.#clock.monotonicMs() >= this.#notBeforeMs;
+  }
+
+  failed(): void {
+    this.#delayMs = Math.min(longestDelayMs, Math.max(firstDelayMs, this.#delayMs * 2));
+    this.#notBeforeMs = this.#clock.monotonicMs() + this.#delayMs;
+  }
+
+  succeeded(): void {
+    this.#delayMs = 0;
+    this.#notBeforeMs = 0;
+  }
+}

@@ -1,0 +1,190 @@
+import { EventEmitter } from 'node:events';
+import type { ConnectionName, Sample, VmState } from '../../shared/model/vm.ts';
+import type { Connection, DomainStateName, Libvirt } from '../libvirt/index.ts';
+import { AwayWatch } from './away-watch.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { type HomeDomain, HomeWatch } from './home-watch.ts';
+import type { Obstacle } from './obstacle.ts';
+import { Track } from './track.ts';
+
+export interface MonitorOptions {
+  readonly libvirt: Libvirt;
+  /** Usually `qemu:///session` and `qemu:///system`; tests have their own. */
+  readonly uris: Readonly<Partial<Record<ConnectionName, string>>>;
+  readonly clock?: Clock;
+}
+
+/** A VM as libvirt shows it, wherever it runs. */
+export interface SeenVm {
+  readonly uuid: string;
+  readonly name: string;
+  readonly connection: ConnectionName;
+  readonly state: VmState;
+  readonly vcpus: number;
+  readonly memoryBytes: number;
+}
+
+export interface ConnectionObstacle extends Obstacle {
+  readonly connection: ConnectionName;
+}
+
+export interface MonitorEvents {
+  /** VMs came, went or changed, or a connection did. */
+  change: [];
+  sample: [uuid: string, sample: Sample];
+}
+
+const everyMs = 1_000;
+
+/** Finds the user's VMs and takes one sample of each running one a second, at home and away. */
+export class Monitor extends EventEmitter<MonitorEvents> {
+  readonly #clock: Clock;
+  readonly #homes: readonly HomeWatch[];
+  readonly #aways = new Map<string, AwayWatch>();
+  readonly #tracks = new Map<string, Track>();
+  #timer: NodeJS.Timeout | undefined;
+  #isRunning = false;
+
+  constructor({ libvirt, uris, clock = systemClock }: MonitorOptions) {
+    super();
+    this.#clock = clock;
+    this.#homes = (['session', 'system'] as const).flatMap((name) => {
+      const uri = uris[name];
+      if (uri === undefined) return [];
+      return new HomeWatch({
+        name,
+        uri,
+        libvirt,
+        clock,
+        onChange: () => this.#onChange(),
+        onReading: (uuid, reading) => {
+          if (!this.#aways.has(uuid)) this.#onReading(uuid, reading);
+        },
+      });
+    });
+  }
+
+  start(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#tick();
+  }
+
+  /** Closes the home connections; those of visits stay their owner's. */
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    clearTimeout(this.#timer);
+    for (const away of this.#aways.values()) away.close();
+    this.#aways.clear();
+    await Promise.all(this.#homes.map((home) => home.close()));
+  }
+
+  vms(): readonly SeenVm[] {
+    return this.#homes.flatMap((home) =>
+      home.domains().map(({ uuid, name, vcpus, memoryBytes, state }) => ({
+        uuid,
+        name,
+        connection: home.name,
+        state: this.#stateOf(uuid, home.obstacle === undefined ? state : 'nostate'),
+        vcpus,
+        memoryBytes,
+      })),
+    );
+  }
+
+  /** Oldest first, at most ten minutes; the same array goes on growing. */
+  samples(uuid: string): readonly Sample[] {
+    return this.#tracks.get(uuid)?.samples ?? [];
+  }
+
+  /** From now on the VM's samples come from there. `connect` is asked each time and keeps its connection itself. */
+  watchAway(uuid: string, connect: () => Promise<Connection>): void {
+    this.#leave(uuid);
+    const away = new AwayWatch({
+      uuid,
+      connect,
+      clock: this.#clock,
+      onReading: (reading) => this.#onReading(uuid, reading),
+      onState: () => this.emit('change'),
+    });
+    this.#aways.set(uuid, away);
+    this.emit('change');
+  }
+
+  watchHome(uuid: string): void {
+    if (!this.#aways.has(uuid)) return;
+    this.#leave(uuid);
+    this.emit('change');
+  }
+
+  /** Connections that cannot be watched now; they are tried again by themselves. */
+  obstacles(): readonly ConnectionObstacle[] {
+    return this.#homes.flatMap(({ name, obstacle }) =>
+      obstacle === undefined ? [] : [{ connection: name, ...obstacle }],
+    );
+  }
+
+  /**
+   * The monitor's own connection, for others to share. @throws HomewardError `libvirt` with the obstacle.
+   */
+  connection(name: ConnectionName): Promise<Connection> {
+    return this.#home(name).connection();
+  }
+
+  uri(name: ConnectionName): string {
+    return this.#home(name).uri;
+  }
+
+  #home(name: ConnectionName): HomeWatch {
+    const home = this.#homes.find((candidate) => candidate.name === name);
+    if (home === undefined) throw new RangeError(`The ${name} connection is not watched`);
+    return home;
+  }
+
+  #tick(): void {
+    if (!this.#isRunning) return;
+    const startedMs = this.#clock.monotonicMs();
+    for (const watch of [...this.#homes, ...this.#aways.values()]) void watch.tick();
+    const tookMs = this.#clock.monotonicMs() - startedMs;
+    this.#timer = setTimeout(() => this.#tick(), Math.max(0, everyMs - tookMs));
+  }
+
+  #leave(uuid: string): void {
+    this.#aways.get(uuid)?.close();
+    this.#aways.delete(uuid);
+    this.#tracks.get(uuid)?.interrupt();
+  }
+
+  #onReading(uuid: string, reading: Parameters<Track['add']>[0]): void {
+    const track = this.#tracks.get(uuid) ?? new Track();
+    this.#tracks.set(uuid, track);
+    const sample = track.add(reading);
+    if (sample !== undefined) this.emit('sample', uuid, sample);
+  }
+
+  #onChange(): void {
+    const known = new Set(this.#homes.flatMap((home) => home.domains().map(({ uuid }: HomeDomain) => uuid)));
+    for (const uuid of this.#tracks.keys()) {
+      if (!known.has(uuid) && !this.#aways.has(uuid)) this.#tracks.delete(uuid);
+    }
+    this.emit('change');
+  }
+
+  #stateOf(uuid: string, atHome: DomainStateName): VmState {
+    const away = this.#aways.get(uuid);
+    return away === undefined ? states[atHome] : (awayStates[away.stateNumber ?? 0] ?? 'unknown');
+  }
+}
+
+const states: Readonly<Record<DomainStateName, VmState>> = {
+  nostate: 'unknown',
+  running: 'running',
+  blocked: 'running',
+  paused: 'paused',
+  shutdown: 'running',
+  shutoff: 'shutoff',
+  crashed: 'crashed',
+  pmsuspended: 'paused',
+};
+/** By virDomainState. */
+const awayStates: readonly VmState[] = Object.values(states);
