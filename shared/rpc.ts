@@ -99,6 +99,8 @@ export const Plan = z.object({
   expectedBytes: Bytes.optional(),
   expectedMs: z.number().optional(),
   postcopy: z.boolean(),
+  /** Why post-copy is out of the question, where it is. */
+  postcopyObstacle: z.string().optional(),
 });
 export type Plan = z.infer<typeof Plan>;
 

@@ -11,3 +11,4 @@ export type { ProcessEntry } from './processes.ts';
 /** Two isolated hosts, up and plugged together. */
 export const createBed = (options?: BedOptions): Promise<Bed> => Bed.create(options);
 export { BedEngine, pairEngines } from './engines.ts';
+export { Scene, type SceneOptions } from './scene.ts';

@@ -1,0 +1,78 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { z } from 'zod';
+import { HomewardError } from '../../shared/errors.ts';
+import { Port, VmUuid } from '../../shared/model/identifiers.ts';
+import { ConnectionName } from '../../shared/model/vm.ts';
+import { replaceFile } from './stored-file.ts';
+
+/** A VM that was made ready: what it was before, and what serves it now. */
+export const Adoption = z.object({
+  vm: VmUuid,
+  name: z.string(),
+  connection: ConnectionName,
+  /** The inactive definition before, word for word, for undo. */
+  originalXml: z.string(),
+  disks: z.array(z.object({ target: z.string(), file: z.string(), format: z.enum(['qcow2', 'raw']) })).min(1),
+  nics: z.array(z.object({ index: z.int().min(0), mac: z.string(), port: Port })),
+});
+export type Adoption = z.infer<typeof Adoption>;
+
+/** One file per VM: damage to one touches no other. */
+export class AdoptionStore {
+  readonly #folder: string;
+  readonly #adoptions = new Map<string, Adoption>();
+  /** Files that could not be read, for doctor. */
+  readonly damaged: string[] = [];
+
+  static async open(folder: string): Promise<AdoptionStore> {
+    const store = new AdoptionStore(folder);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(folder)) {
+      if (!name.endsWith('.json')) continue;
+      try {
+        const adoption = Adoption.parse(JSON.parse(await readFile(`${folder}/${name}`, 'utf8')));
+        store.#adoptions.set(adoption.vm, adoption);
+      } catch {
+        store.damaged.push(`${folder}/${name}`);
+      }
+    }
+    return store;
+  }
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  all(): readonly Adoption[] {
+    return [...this.#adoptions.values()];
+  }
+
+  get(vm: string): Adoption | undefined {
+    return this.#adoptions.get(vm);
+  }
+
+  /** @throws HomewardError `not-ready` */
+  need(vm: string, name: string): Adoption {
+    const adoption = this.#adoptions.get(vm);
+    if (adoption === undefined) {
+      throw new HomewardError('not-ready', `${name} has not been made ready to move.`, {
+        hint: `Shut it down and run: homeward adopt ${name} --apply`,
+      });
+    }
+    return adoption;
+  }
+
+  async put(adoption: Adoption): Promise<void> {
+    await replaceFile(this.#file(adoption.vm), `${JSON.stringify(adoption, null, 2)}\n`);
+    this.#adoptions.set(adoption.vm, adoption);
+  }
+
+  async remove(vm: string): Promise<void> {
+    await rm(this.#file(vm), { force: true });
+    this.#adoptions.delete(vm);
+  }
+
+  #file(vm: string): string {
+    return `${this.#folder}/${vm}.json`;
+  }
+}

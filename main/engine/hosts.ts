@@ -1,0 +1,285 @@
+import type { Duplex } from 'node:stream';
+import { HomewardError } from '../../shared/errors.ts';
+import type { Benchmark, Host, HostAddress, HostFacts } from '../../shared/model/host.ts';
+import type { WantedStream } from '../../shared/wire.ts';
+import { Discovery, type FoundHost } from '../discovery/index.ts';
+import { HostLink, measureLink } from '../link/index.ts';
+import type { Identity, PeerStore } from '../trust/index.ts';
+import type { SettingsStore } from './settings.ts';
+
+/** A paired host with its link, up or not. */
+export interface KnownHost {
+  readonly fingerprint: string;
+  readonly name: string;
+  readonly link: HostLink;
+}
+
+export interface HostsOptions {
+  readonly identity: Identity;
+  readonly peers: PeerStore;
+  readonly settings: SettingsStore;
+  readonly onWanted: (wanted: WantedStream) => Promise<Duplex>;
+  readonly onChange: () => void;
+  readonly onFault: (what: string, thrown: unknown) => void;
+}
+
+const factsEveryMs = 10_000;
+const linkProbeBytes = 4 * 1024 * 1024;
+
+interface Paired extends KnownHost {
+  facts?: HostFacts;
+  benchmark?: Benchmark;
+}
+
+/** The workstations around: found, added by hand, paired; and the links to those that are paired. */
+export class Hosts {
+  readonly #options: HostsOptions;
+  readonly #discovery: Discovery;
+  readonly #found = new Map<string, FoundHost>();
+  readonly #paired = new Map<string, Paired>();
+  readonly #upListeners = new Set<(host: KnownHost) => void>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: HostsOptions) {
+    this.#options = options;
+    this.#discovery = new Discovery({
+      onFound: (host) => this.#foundHost(host),
+      onGone: (fingerprint) => this.#goneHost(fingerprint),
+      onFault: (thrown) => options.onFault('mDNS', thrown),
+    });
+  }
+
+  async start(): Promise<void> {
+    this.syncPeers();
+    this.#timer = setInterval(() => void this.#refreshAll(), factsEveryMs);
+    await this.#discovery.start();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#discovery.stop();
+    await Promise.all([...this.#paired.values()].map(({ link }) => link.close()));
+  }
+
+  /** After a pairing, a renaming or a revocation. */
+  syncPeers(): void {
+    const wanted = new Map(
+      this.#options.peers
+        .list()
+        .filter(({ role }) => role === 'host')
+        .map((peer) => [peer.fingerprint, peer]),
+    );
+    for (const [fingerprint, paired] of this.#paired) {
+      if (wanted.get(fingerprint)?.name === paired.name) continue;
+      this.#paired.delete(fingerprint);
+      void paired.link.close();
+    }
+    for (const [fingerprint, { name }] of wanted) {
+      if (!this.#paired.has(fingerprint))
+        this.#paired.set(fingerprint, { fingerprint, name, link: this.#dial(fingerprint) });
+    }
+    this.#options.onChange();
+  }
+
+  list(): Host[] {
+    const paired = [...this.#paired.values()].map((host): Host => {
+      const reachable = host.link.state === 'up';
+      return {
+        fingerprint: host.fingerprint,
+        name: host.name,
+        addresses: this.#addresses(host.fingerprint),
+        found: this.#found.has(host.fingerprint) ? 'mdns' : 'remembered',
+        paired: true,
+        reachable,
+        ...(reachable ? {} : { obstacle: 'It does not answer.' }),
+        ...(host.facts === undefined ? {} : { facts: host.facts }),
+        ...(host.benchmark === undefined ? {} : { benchmark: host.benchmark }),
+        ...(host.link.roundTripMs === undefined ? {} : { roundTripMs: host.link.roundTripMs }),
+      };
+    });
+    const strangers = [...this.#found.values()]
+      .filter(({ fingerprint }) => !this.#paired.has(fingerprint))
+      .map(
+        (found): Host => ({
+          fingerprint: found.fingerprint,
+          name: found.name,
+          addresses: [...found.addresses],
+          found: 'mdns',
+          paired: false,
+          reachable: true,
+          obstacle: 'It is not paired with this computer.',
+        }),
+      );
+    const manual = this.#options.settings.current.manualHosts
+      .filter((manualHost) => ![...paired, ...strangers].some(({ addresses }) => includes(addresses, manualHost)))
+      .map(
+        (manualHost): Host => ({
+          name: `${manualHost.address}:${manualHost.port}`,
+          addresses: [manualHost],
+          found: 'manual',
+          paired: false,
+          reachable: false,
+          obstacle: 'It is not paired with this computer.',
+        }),
+      );
+    return [...paired, ...strangers, ...manual];
+  }
+
+  /** By fingerprint, a unique start of one, or name; found, remembered or added by hand. @throws HomewardError `unknown-host` */
+  find(key: string): Host {
+    const hosts = this.list();
+    const exact = hosts.filter(({ name, fingerprint }) => name === key || fingerprint === key.toLowerCase());
+    const starting =
+      key.length >= 4 ? hosts.filter(({ fingerprint }) => fingerprint?.startsWith(key.toLowerCase())) : [];
+    const matches = exact.length > 0 ? exact : starting;
+    const [only] = matches;
+    if (only === undefined) {
+      throw new HomewardError('unknown-host', `There is no host "${key}".`, {
+        hint:
+          hosts.length === 0
+            ? 'None was found. On the workstation run: homeward host. If the network blocks mDNS: homeward hosts add ADDRESS:PORT'
+            : `There are: ${hosts.map(({ name }) => name).join(', ')}`,
+      });
+    }
+    if (matches.length > 1) {
+      throw new HomewardError('bad-input', `More than one host answers to "${key}".`, {
+        hint: `Use the fingerprint: ${matches.map(({ fingerprint }) => fingerprint?.slice(0, 12)).join(' or ')}`,
+      });
+    }
+    return only;
+  }
+
+  /** A paired host, reachable or not. @throws HomewardError `not-paired`, `unknown-host` */
+  need(fingerprint: string): KnownHost {
+    const host = this.#paired.get(fingerprint);
+    if (host === undefined) {
+      throw new HomewardError('not-paired', 'The host of this visit is no longer paired with this computer.', {
+        hint: 'Pair it again: homeward pair',
+      });
+    }
+    return host;
+  }
+
+  /** A paired host that answers: the one named, or the only sensible one. @throws HomewardError */
+  usable(key: string | undefined): KnownHost {
+    if (key === undefined) {
+      const up = [...this.#paired.values()].filter(({ link }) => link.state === 'up');
+      const [only] = up;
+      if (only !== undefined && up.length === 1) return only;
+      throw new HomewardError(
+        up.length === 0 ? 'host-unreachable' : 'bad-input',
+        up.length === 0 ? 'No paired host answers.' : 'More than one host answers; say which.',
+        {
+          hint:
+            up.length === 0
+              ? 'See what is there with: homeward hosts; pair one with: homeward pair'
+              : `Add --to ${up.map(({ name }) => name).join(' or --to ')}`,
+        },
+      );
+    }
+    const host = this.find(key);
+    const paired = host.fingerprint === undefined ? undefined : this.#paired.get(host.fingerprint);
+    if (paired === undefined) {
+      throw new HomewardError('not-paired', `${host.name} is not paired with this computer.`, {
+        hint: `Pair it: homeward pair ${host.name}`,
+      });
+    }
+    if (paired.link.state !== 'up') {
+      throw new HomewardError('host-unreachable', `${paired.name} does not answer.`, {
+        hint: 'Is it switched on, on the same network, and is `homeward host` running there?',
+      });
+    }
+    return paired;
+  }
+
+  facts(fingerprint: string): HostFacts | undefined {
+    return this.#paired.get(fingerprint)?.facts;
+  }
+
+  /** Asked anew. @throws HomewardError `timeout`, `host-unreachable` */
+  async freshFacts(host: KnownHost): Promise<HostFacts> {
+    const facts = await host.link.call('host.facts', {});
+    const paired = this.#paired.get(host.fingerprint);
+    if (paired !== undefined) paired.facts = facts;
+    return facts;
+  }
+
+  /** The host's own figures and what the link to it carries. */
+  async benchmark(host: KnownHost): Promise<Benchmark> {
+    const own = await host.link.call('host.benchmark', { fresh: false }, { timeoutMs: 60_000 });
+    const benchmark: Benchmark = {
+      ...own,
+      linkOutBytesPerSec: await measureLink(host.link, 'out', linkProbeBytes),
+      linkHomeBytesPerSec: await measureLink(host.link, 'home', linkProbeBytes),
+    };
+    const paired = this.#paired.get(host.fingerprint);
+    if (paired !== undefined) paired.benchmark = benchmark;
+    return benchmark;
+  }
+
+  onUp(listener: (host: KnownHost) => void): void {
+    this.#upListeners.add(listener);
+    for (const host of this.#paired.values()) if (host.link.state === 'up') listener(host);
+  }
+
+  #dial(fingerprint: string): HostLink {
+    const link = new HostLink({
+      identity: this.#options.identity,
+      fingerprint,
+      addresses: () => this.#addresses(fingerprint),
+      onWanted: this.#options.onWanted,
+      onState: (state) => {
+        if (state === 'up') this.#cameUp(fingerprint);
+        this.#options.onChange();
+      },
+      onFault: (thrown) => this.#options.onFault('link', thrown),
+    });
+    link.start();
+    return link;
+  }
+
+  #cameUp(fingerprint: string): void {
+    const host = this.#paired.get(fingerprint);
+    if (host === undefined) return;
+    void this.#refresh(host);
+    for (const listener of this.#upListeners) listener(host);
+  }
+
+  async #refresh(host: Paired): Promise<void> {
+    try {
+      await this.freshFacts(host);
+      if (host.benchmark === undefined) await this.benchmark(host);
+      this.#options.onChange();
+    } catch (thrown) {
+      this.#options.onFault(`asking ${host.name}`, thrown);
+    }
+  }
+
+  async #refreshAll(): Promise<void> {
+    await Promise.all(
+      [...this.#paired.values()].filter(({ link }) => link.state === 'up').map((host) => this.#refresh(host)),
+    );
+  }
+
+  #addresses(fingerprint: string): HostAddress[] {
+    const found = this.#found.get(fingerprint)?.addresses ?? [];
+    const manual = this.#options.settings.current.manualHosts.filter((address) => !includes(found, address));
+    return [...found, ...manual];
+  }
+
+  #foundHost(host: FoundHost): void {
+    if (host.fingerprint === this.#options.identity.fingerprint) return;
+    this.#found.set(host.fingerprint, host);
+    this.#paired.get(host.fingerprint)?.link.nudge();
+    this.#options.onChange();
+  }
+
+  #goneHost(fingerprint: string): void {
+    this.#found.delete(fingerprint);
+    this.#options.onChange();
+  }
+}
+
+function includes(addresses: readonly HostAddress[], wanted: HostAddress): boolean {
+  return addresses.some(({ address, port }) => address === wanted.address && port === wanted.port);
+}

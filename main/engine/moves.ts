@@ -1,0 +1,272 @@
+import { randomBytes } from 'node:crypto';
+import { HomewardError } from '../../shared/errors.ts';
+import { isOver } from '../../shared/machine/move-machine.ts';
+import type { Direction, Move } from '../../shared/model/move.ts';
+import type { Place, Vm } from '../../shared/model/vm.ts';
+import type { Plan } from '../../shared/rpc.ts';
+import type { Libvirt } from '../libvirt/index.ts';
+import type { HostLink } from '../link/index.ts';
+import { type LocalVm, MoveEffects, MoveRun, type MoveSink, parseMoveData, VisitRecord } from '../migrate/index.ts';
+import type { Fleet } from './fleet.ts';
+import type { Hosts, KnownHost } from './hosts.ts';
+import type { Journal } from './journal.ts';
+import type { Planner } from './planner.ts';
+import type { Visits } from './visits.ts';
+
+export interface MovesOptions {
+  readonly libvirt: Libvirt;
+  readonly journal: Journal;
+  readonly fleet: Fleet;
+  readonly hosts: Hosts;
+  readonly visits: Visits;
+  readonly planner: Planner;
+  readonly onChange: (move: Move) => void;
+  readonly onFault: (what: string, thrown: unknown) => void;
+}
+
+export interface Asked {
+  readonly by: Move['askedBy'];
+  readonly reason: string;
+}
+
+/** Every move under way: begun, watched, cancelled, and after a crash taken up again. */
+export class Moves {
+  readonly #options: MovesOptions;
+  /** By VM: a VM makes one move at a time. */
+  readonly #runs = new Map<string, MoveRun>();
+  readonly #starting = new Set<string>();
+
+  constructor(options: MovesOptions) {
+    this.#options = options;
+  }
+
+  /** Moves not yet over. */
+  underWay(): readonly Move[] {
+    return [...this.#runs.values()].map((run) => run.move).filter((move) => !isOver(move.phase));
+  }
+
+  isMoving(vm: string): boolean {
+    return this.#starting.has(vm) || this.#current(vm) !== undefined;
+  }
+
+  /** @throws HomewardError `vm-busy`, `vm-away`, `not-ready`, `unknown-host`, `incompatible` …: nothing has happened then. */
+  offload(vm: Vm, hostKey: string | undefined, asked: Asked): Promise<Move> {
+    return this.#starts(vm, async () => {
+      if (vm.place.kind === 'away') {
+        throw new HomewardError('vm-away', `${vm.name} is already away, on ${vm.place.hostName}.`, {
+          hint: `Bring it home first: homeward home ${vm.name}`,
+        });
+      }
+      const host = this.#options.hosts.usable(hostKey);
+      const plan = await this.#possible(vm, 'out', host);
+      const local = await this.#options.fleet.local(vm);
+      const homeXml = await local.connection.domainXml(vm.uuid, { migratable: true });
+      const record: VisitRecord = {
+        visit: randomBytes(16).toString('hex'),
+        migrationFolder: `/tmp/homeward-${randomBytes(8).toString('hex')}`,
+        homeXml,
+      };
+      return this.#run(vm, 'out', host, record, local, plan, asked);
+    });
+  }
+
+  /** @throws HomewardError `vm-home`, `vm-busy`, `host-unreachable`: nothing has happened then. */
+  home(vm: Vm, asked: Asked): Promise<Move> {
+    return this.#starts(vm, async () => {
+      if (vm.place.kind === 'home') throw new HomewardError('vm-home', `${vm.name} is already at home.`);
+      const host = this.#options.hosts.usable(vm.place.host);
+      const plan = await this.#possible(vm, 'home', host);
+      const local = await this.#options.fleet.local(vm);
+      return this.#run(vm, 'home', host, this.#recordOf(vm), local, plan, asked);
+    });
+  }
+
+  /** The move in its end state. @throws HomewardError `bad-input` */
+  async wait(id: string): Promise<Move> {
+    for (const run of this.#runs.values()) if (run.move.id === id) return run.ended;
+    const known = this.#options.journal.move(id);
+    if (known === undefined) throw new HomewardError('bad-input', 'There is no such move.');
+    return known.move;
+  }
+
+  cancel(vm: Vm): Move {
+    const run = this.#need(vm);
+    run.cancel();
+    return run.move;
+  }
+
+  finishNow(vm: Vm): Move {
+    const run = this.#need(vm);
+    run.finishNow();
+    return run.move;
+  }
+
+  /** Takes up what another engine left: opens the visits of VMs that are away, and finishes unfinished moves (I3). */
+  async recover(): Promise<void> {
+    const { journal, onFault } = this.#options;
+    const moving = new Set(journal.openMoves().map(({ move }) => move.vm));
+    for (const { vm, place, data } of journal.places()) {
+      if (place.kind !== 'away' || moving.has(vm)) continue;
+      await this.#openVisit(vm, place, data).catch((thrown: unknown) => onFault('reopening a visit', thrown));
+    }
+    for (const { move, data } of journal.openMoves()) {
+      await this.#takeUp(move, data).catch((thrown: unknown) => onFault('taking up a move', thrown));
+    }
+    // Visits that nothing here refers to are left-overs of a fence that could not reach the host.
+    this.#options.hosts.onUp((host) => {
+      this.#endStrayVisits(host.link).catch((thrown: unknown) => onFault('ending stray visits', thrown));
+    });
+  }
+
+  async #takeUp(move: Move, stored: unknown): Promise<void> {
+    const data = parseMoveData(stored);
+    if (data === undefined) {
+      throw new HomewardError('damaged-file', `What was written of ${move.vmName}'s last move cannot be read.`);
+    }
+    const { fleet, hosts } = this.#options;
+    const host = hosts.need(move.host);
+    const local = await fleet.local(await fleet.settled(move.vm));
+    const run = await this.#build(move, data, local, host, undefined);
+    run.post({ kind: 'engine-restarted' });
+  }
+
+  async #openVisit(vm: string, place: Extract<Place, { kind: 'away' }>, data: unknown): Promise<void> {
+    const { fleet, hosts, visits } = this.#options;
+    const record = VisitRecord.parse(data);
+    const local = await fleet.local(await fleet.settled(vm));
+    const visitLink = await visits.open(record, local, hosts.need(place.host).link);
+    fleet.follow(vm, () => visitLink.connection());
+  }
+
+  async #endStrayVisits(link: HostLink): Promise<void> {
+    const { visits } = await link.call('visit.list', {});
+    for (const { visit } of visits) {
+      if (!this.#options.visits.has(visit)) await link.call('visit.end', { visit });
+    }
+  }
+
+  async #run(
+    vm: Vm,
+    direction: Direction,
+    host: KnownHost,
+    record: VisitRecord,
+    local: LocalVm,
+    plan: Plan,
+    asked: Asked,
+  ): Promise<Move> {
+    const move: Move = {
+      id: randomBytes(16).toString('hex'),
+      vm: vm.uuid,
+      vmName: vm.name,
+      direction,
+      host: host.fingerprint,
+      hostName: host.name,
+      phase: 'planned',
+      startedAt: new Date().toISOString(),
+      reason: asked.reason,
+      askedBy: asked.by,
+      cancellable: true,
+      mode: 'precopy',
+      phases: [],
+    };
+    const run = await this.#build(move, { record }, local, host, plan.postcopyObstacle);
+    await run.begin();
+    return run.move;
+  }
+
+  async #build(
+    move: Move,
+    data: ConstructorParameters<typeof MoveRun>[1],
+    local: LocalVm,
+    host: KnownHost,
+    postcopyObstacle: string | undefined,
+  ): Promise<MoveRun> {
+    const { libvirt, visits } = this.#options;
+    const visitLink = await visits.open(data.record, local, host.link);
+    const effects = new MoveEffects({
+      libvirt,
+      link: host.link,
+      vm: local,
+      visitLink,
+      postcopyObstacle,
+      recordPlace: (run) => this.#recordPlace(run),
+      visitEnded: (visit) => visits.end(visit),
+    });
+    const run = new MoveRun(move, data, effects, this.#sink());
+    this.#runs.set(move.vm, run);
+    return run;
+  }
+
+  async #recordPlace(run: MoveRun): Promise<void> {
+    const { journal, fleet, visits } = this.#options;
+    const { move, state, data } = run;
+    if (move.direction === 'out' && state.outcome !== 'lost') {
+      const place: Place = {
+        kind: 'away',
+        host: move.host,
+        hostName: move.hostName,
+        visit: data.record.visit,
+        since: new Date().toISOString(),
+      };
+      await journal.append({ kind: 'place', vm: move.vm, place, data: { ...data.record } });
+      const local = await fleet.local(fleet.need(move.vm));
+      const visitLink = await visits.open(data.record, local, this.#options.hosts.need(move.host).link);
+      fleet.follow(move.vm, () => visitLink.connection());
+    } else {
+      await journal.append({ kind: 'place', vm: move.vm, place: { kind: 'home' }, data: null });
+      fleet.follow(move.vm, undefined);
+    }
+  }
+
+  #sink(): MoveSink {
+    const { journal, onChange } = this.#options;
+    return {
+      journal: (move, data) =>
+        journal.append({ kind: 'move', move, data: data === null ? null : JSON.parse(JSON.stringify(data)) }),
+      changed: onChange,
+    };
+  }
+
+  async #starts(vm: Vm, start: () => Promise<Move>): Promise<Move> {
+    if (this.isMoving(vm.uuid)) {
+      throw new HomewardError('vm-busy', `${vm.name} is already being moved.`, {
+        hint: `See it with: homeward status; or stop it with: homeward cancel ${vm.name}`,
+      });
+    }
+    this.#starting.add(vm.uuid);
+    try {
+      return await start();
+    } finally {
+      this.#starting.delete(vm.uuid);
+    }
+  }
+
+  async #possible(vm: Vm, direction: Direction, host: KnownHost): Promise<Plan> {
+    const plan = await this.#options.planner.plan(vm, direction, host);
+    if (!plan.possible) {
+      throw new HomewardError('incompatible', plan.obstacles.join(' '), {
+        hint: `See all of it with: homeward ${direction === 'out' ? 'offload' : 'home'} ${vm.name} --dry-run`,
+      });
+    }
+    return plan;
+  }
+
+  #recordOf(vm: Vm): VisitRecord {
+    const record = VisitRecord.safeParse(this.#options.journal.place(vm.uuid)?.data);
+    if (!record.success) {
+      throw new HomewardError('damaged-file', `What was written of ${vm.name}'s visit cannot be read.`);
+    }
+    return record.data;
+  }
+
+  #current(vm: string): MoveRun | undefined {
+    const run = this.#runs.get(vm);
+    return run === undefined || isOver(run.move.phase) ? undefined : run;
+  }
+
+  #need(vm: Vm): MoveRun {
+    const run = this.#current(vm.uuid);
+    if (run === undefined) throw new HomewardError('bad-input', `${vm.name} is not being moved.`);
+    return run;
+  }
+}

@@ -1,0 +1,57 @@
+import type { Duplex } from 'node:stream';
+import { HomewardError } from '../../shared/errors.ts';
+import type { WantedStream } from '../../shared/wire.ts';
+import type { Libvirt } from '../libvirt/index.ts';
+import type { HostLink } from '../link/index.ts';
+import { type LocalVm, VisitLink, type VisitRecord } from '../migrate/index.ts';
+
+/** Home's ends of all visits under way, so that a host's request finds the VM it is about. */
+export class Visits {
+  readonly #open = new Map<string, VisitLink>();
+  readonly #libvirt: Libvirt;
+  readonly #runtimeFolder: string;
+
+  constructor(libvirt: Libvirt, runtimeFolder: string) {
+    this.#libvirt = libvirt;
+    this.#runtimeFolder = runtimeFolder;
+  }
+
+  async open(record: VisitRecord, vm: LocalVm, link: HostLink): Promise<VisitLink> {
+    const known = this.#open.get(record.visit);
+    if (known !== undefined) return known;
+    const opened = await VisitLink.open({
+      link,
+      libvirt: this.#libvirt,
+      visit: record.visit,
+      vm,
+      migrationFolder: record.migrationFolder,
+      runtimeFolder: this.#runtimeFolder,
+    });
+    this.#open.set(record.visit, opened);
+    return opened;
+  }
+
+  has(visit: string): boolean {
+    return this.#open.has(visit);
+  }
+
+  /** @throws HomewardError `refused` for a visit that is not, or no longer, known here. */
+  answer(wanted: WantedStream): Promise<Duplex> {
+    const visitLink = this.#open.get(wanted.visit);
+    if (visitLink === undefined) throw new HomewardError('refused', 'That visit is not known here.');
+    return visitLink.answer(wanted);
+  }
+
+  async end(visit: string): Promise<void> {
+    const visitLink = this.#open.get(visit);
+    this.#open.delete(visit);
+    await visitLink?.close();
+    await visitLink?.removeFolder();
+  }
+
+  /** Closes sockets only: visitors go on, and their folders are found again. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((visitLink) => visitLink.close()));
+    this.#open.clear();
+  }
+}

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import type { MoveState } from '../../shared/machine/move-machine.ts';
+import { Bytes, Token } from '../../shared/model/identifiers.ts';
+import { Direction, Phase } from '../../shared/model/move.ts';
+import { MigrationFolder } from '../../shared/wire.ts';
+
+const StateSchema = z.object({
+  phase: Phase,
+  direction: Direction,
+  flipped: z.boolean(),
+  cancelAsked: z.boolean(),
+  looking: z.boolean(),
+  outcome: z.enum(['done', 'failed', 'lost']).optional(),
+  resumeSource: z.boolean().optional(),
+  failure: z.string().optional(),
+});
+
+/** What a visit leaves with home for as long as the VM is away: enough to bring it back. */
+export const VisitRecord = z.object({
+  visit: Token,
+  migrationFolder: MigrationFolder,
+  /**
+   * The live definition the VM left with. Its host-side parts are home's, so it is also the only definition
+   * it may come back under: nothing a host says about paths on this machine is ever believed.
+   */
+  homeXml: z.string(),
+});
+export type VisitRecord = z.infer<typeof VisitRecord>;
+
+/** What the journal keeps of a move so that another engine can finish it. */
+export const MoveData = z.object({
+  state: StateSchema,
+  record: VisitRecord,
+  /** Balloon size to restore, written before the balloon is touched. */
+  balloonBytes: Bytes.optional(),
+});
+export type MoveData = Omit<z.infer<typeof MoveData>, 'state'> & { readonly state: MoveState };
+
+/** A stored move's data; undefined where it is not what this version writes. */
+export function parseMoveData(data: unknown): MoveData | undefined {
+  const parsed = MoveData.safeParse(data);
+  // Optional fields come back as absent, never as undefined: JSON has no undefined.
+  return parsed.success ? (parsed.data as MoveData) : undefined;
+}

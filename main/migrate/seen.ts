@@ -1,0 +1,37 @@
+import type { Seen } from '../../shared/machine/verdict.ts';
+import { type Connection, type DomainState, LibvirtError, libvirtErrorCode } from '../libvirt/index.ts';
+
+/** libvirt's state and reason in the machine's words. `destination`: a stopped receiver has never run. */
+export function seenOf({ state, reason }: DomainState, destination: boolean): Seen {
+  if (reason === 'running-postcopy' || reason === 'running-postcopy-failed') return 'postcopy-destination';
+  if (reason === 'paused-postcopy' || reason === 'paused-postcopy-failed') {
+    return destination ? 'postcopy-destination' : 'postcopy-source';
+  }
+  switch (state) {
+    case 'running':
+    case 'blocked':
+    case 'pmsuspended':
+      return 'running';
+    case 'paused':
+      return destination && (reason === 'paused-migration' || reason === 'paused-starting-up') ? 'incoming' : 'paused';
+    // On its way down: still a process, so still a copy.
+    case 'shutdown':
+      return 'running';
+    case 'shutoff':
+    case 'crashed':
+    case 'nostate':
+      return 'absent';
+    default:
+      return state satisfies never;
+  }
+}
+
+/** Asks one libvirt; a place that does not answer is `unknown`, never `absent`. */
+export async function see(connection: () => Promise<Connection>, uuid: string, destination: boolean): Promise<Seen> {
+  try {
+    return seenOf(await (await connection()).state(uuid), destination);
+  } catch (thrown) {
+    if (thrown instanceof LibvirtError && thrown.code === libvirtErrorCode.NO_DOMAIN) return 'absent';
+    return 'unknown';
+  }
+}
