@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import { HomewardError } from '../../../shared/errors.ts';
+import { connectEngine, pause } from '../client.ts';
+import { does, type Outcome } from '../command.ts';
+import { exitCodes } from '../exit-codes.ts';
+import type { Output } from '../output.ts';
+import { engineLogFile, engineProgram, startEngine, statusOfEngine } from '../spawn-engine.ts';
+
+/** A move under way is left as it is, so there is little to tidy up. */
+const stopTimeoutMs = 15_000;
+
+export function addEngine(program: Command): void {
+  const engine = program
+    .command('engine')
+    .description('run the engine, which all other commands talk to')
+    .addHelpText(
+      'after',
+      `
+Without --detach it runs in the foreground and writes its log to stderr; HOMEWARD_LOG=debug makes it say more.
+Stopping it changes nothing for a VM: one that is away stays there and comes home with the next engine.
+
+Examples:
+  homeward engine --detach
+  homeward engine stop`,
+    );
+  does<{ detach?: true }>(
+    engine.option('-d, --detach', 'run it in the background and return when it is ready'),
+    async ({ output }, { detach }) => (detach === true ? detached(output) : foreground()),
+  );
+  does(engine.command('stop').description('stop it'), async ({ output }) => stop(output));
+}
+
+/** The engine takes this process's place: its signals, its exit code. */
+function foreground(): Promise<Outcome> {
+  if (process.execve === undefined) throw new HomewardError('internal', 'This Node cannot replace its own process.');
+  return process.execve(process.execPath, [process.execPath, engineProgram], process.env);
+}
+
+async function detached(output: Output): Promise<Outcome> {
+  const running = await statusOfEngine();
+  if (running !== undefined) {
+    output.result({ started: false, pid: running.pid }, () => `The engine is running already: process ${running.pid}.`);
+    return exitCodes.ok;
+  }
+  const { child, status } = await startEngine();
+  child.unref();
+  output.result(
+    { started: true, pid: status.pid, log: engineLogFile() },
+    () => `The engine is running: process ${status.pid}. Its log: ${engineLogFile()}`,
+  );
+  return exitCodes.ok;
+}
+
+async function stop(output: Output): Promise<Outcome> {
+  const engine = await connectEngine();
+  try {
+    await engine.call('engine.stop', {});
+    const ended = await Promise.race([engine.closed.then(() => true), pause(stopTimeoutMs).then(() => false)]);
+    if (!ended) throw new HomewardError('timeout', `The engine has not ended within ${stopTimeoutMs / 1_000} s.`);
+  } finally {
+    engine.close();
+  }
+  output.result({ stopped: true }, () => 'The engine is stopped.');
+  return exitCodes.ok;
+}

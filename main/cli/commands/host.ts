@@ -1,0 +1,201 @@
+import { Argument, type Command } from 'commander';
+import type { HostSettings, Pairing, Status } from '../../../shared/rpc.ts';
+import { count, formatBytes, visitLine } from '../../../shared/view/index.ts';
+import { parseSize, parseWhole } from '../choose.ts';
+import { connectEngine, type EngineClient } from '../client.ts';
+import { type Context, does, type Outcome, withEngine } from '../command.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { onInterrupts } from '../interrupts.ts';
+import { startEngine, statusOfEngine } from '../spawn-engine.ts';
+import { compareCode } from './pair.ts';
+
+interface HostOptions {
+  readonly port?: string;
+  readonly maxVisitors?: string;
+  readonly maxMemory?: string;
+  readonly maxVcpus?: string;
+}
+
+/** The person at the other computer has to look, compare and type. */
+const personTimeoutMs = 10 * 60_000;
+
+export function addHost(program: Command): void {
+  does<HostOptions>(
+    program
+      .command('host')
+      .description('let VMs of your other computers run on this one')
+      .addArgument(
+        new Argument('[what]', 'on, off or status; without it: be a host until Ctrl-C and ask about pairings').choices([
+          'on',
+          'off',
+          'status',
+        ]),
+      )
+      .option('--port <port>', 'TCP port to listen on; 0: any free one')
+      .option('--max-visitors <number>', 'most VMs at a time')
+      .option('--max-memory <size>', 'most memory they may take together, e.g. 8G')
+      .option('--max-vcpus <number>', 'most virtual CPUs they may have together')
+      .addHelpText(
+        'after',
+        `
+Limits are kept until they are changed. With "off" no new VM is let in.
+Without a word it starts the engine if it is not running and stops that one again at Ctrl-C; visiting VMs run on.
+
+Examples:
+  homeward host
+  homeward host on --max-visitors 2 --max-memory 8G
+  homeward host status --json`,
+      ),
+    async (context, options, what) => {
+      const limits = limitsOf(options);
+      if (what === undefined) return beHost(context, limits);
+      return withEngine(async (engine) => {
+        const settings =
+          what === 'status'
+            ? await engine.call('host.settings', {})
+            : await engine.call('host.configure', { ...limits, enabled: what === 'on' });
+        const { host } = await engine.call('engine.status', {});
+        context.output.result({ settings, ...host }, () => hostWords(settings, host, Date.now()));
+        return exitCodes.ok;
+      });
+    },
+  );
+}
+
+function limitsOf(options: HostOptions): Partial<HostSettings> {
+  return {
+    ...(options.port === undefined ? {} : { port: parseWhole(options.port, '--port', 0, 65_535) }),
+    ...(options.maxVisitors === undefined
+      ? {}
+      : { maxVisitors: parseWhole(options.maxVisitors, '--max-visitors', 0, 64) }),
+    ...(options.maxMemory === undefined ? {} : { maxMemoryBytes: parseSize(options.maxMemory) }),
+    ...(options.maxVcpus === undefined ? {} : { maxVcpus: parseWhole(options.maxVcpus, '--max-vcpus', 1, 4_096) }),
+  };
+}
+
+function hostWords(settings: HostSettings, host: Status['host'], nowMs: number): string {
+  const limits = `${count(settings.maxVisitors, 'visitor')}, ${formatBytes(settings.maxMemoryBytes)}, ${count(settings.maxVcpus, 'vCPU')} at most`;
+  const state = settings.enabled
+    ? `This computer takes visitors${host.port === undefined ? '' : ` on port ${host.port}`}: ${limits}.`
+    : `This computer takes no visitors. Limits when it does: ${limits}.`;
+  return [state, ...host.visitors.map((visit) => `  ${visitLine(visit, nowMs)}`)].join('\n');
+}
+
+async function beHost(context: Context, limits: Partial<HostSettings>): Promise<Outcome> {
+  const { output } = context;
+  const started = (await statusOfEngine()) === undefined ? await startEngine() : undefined;
+  const pairings = new PairingQueue();
+  const visitors = new VisitorNews(context);
+  const engine = await connectEngine({
+    listeners: { pairing: (pairing) => pairings.add(pairing), status: (status) => visitors.update(status) },
+  });
+  let interrupted = false;
+  const stopListening = onInterrupts(() => {
+    interrupted = true;
+    // A question nobody answers any more counts as a no.
+    context.asker.close();
+    pairings.close();
+  });
+  void engine.closed.then(() => pairings.close());
+  try {
+    const settings = await engine.call('host.configure', { ...limits, enabled: true });
+    const status = await engine.call('engine.status', {});
+    visitors.update(status);
+    output.result(
+      { event: 'ready', name: status.name, fingerprint: status.fingerprint, settings, ...status.host },
+      () => `${hostWords(settings, status.host, Date.now())}\nPair with ${status.name} from your laptop: homeward pair`,
+    );
+    output.note('Ctrl-C ends this.');
+    for (const pairing of await engine.call('pair.pending', {})) pairings.add(pairing);
+    for (let next = await pairings.next(); next !== undefined; next = await pairings.next()) {
+      await answer(context, engine, next);
+    }
+    if (!interrupted) {
+      output.note('The engine has ended.');
+      return exitCodes.noEngine;
+    }
+    if (started !== undefined) {
+      output.note('\nStopping the engine.');
+      await engine.call('engine.stop', {});
+      await engine.closed;
+    } else {
+      output.note('\nThis computer stays a host; end that with: homeward host off');
+    }
+    return exitCodes.interrupted;
+  } finally {
+    stopListening();
+    engine.close();
+    started?.child.unref();
+  }
+}
+
+/** With --json pairings are told, not answered: another program asks its user and calls the engine. */
+async function answer(context: Context, engine: EngineClient, pairing: Pairing): Promise<void> {
+  const { output } = context;
+  if (output.json) {
+    output.result({ event: 'pairing', pairing }, () => '');
+    return;
+  }
+  const accept = await compareCode(context, pairing);
+  try {
+    const { paired } = await engine.call('pair.answer', { id: pairing.id, accept }, { timeoutMs: personTimeoutMs });
+    output.note(paired ? `Paired with ${pairing.peerName}.` : `Not paired with ${pairing.peerName}.`);
+  } catch (error) {
+    // One that failed must not keep the next laptop from pairing.
+    output.error(error);
+  }
+}
+
+/** Pairings one after another: two codes on the screen at once would be mixed up. */
+class PairingQueue {
+  readonly #seen = new Set<string>();
+  readonly #waiting: Pairing[] = [];
+  #closed = false;
+  #wake: (() => void) | undefined;
+
+  /** The laptop's own pairings are answered where they were begun. */
+  add(pairing: Pairing): void {
+    if (pairing.role !== 'host' || this.#seen.has(pairing.id)) return;
+    this.#seen.add(pairing.id);
+    this.#waiting.push(pairing);
+    this.#wake?.();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wake?.();
+  }
+
+  /** Undefined once closed. */
+  async next(): Promise<Pairing | undefined> {
+    while (!this.#closed && this.#waiting.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#closed ? undefined : this.#waiting.shift();
+  }
+}
+
+/** Says who comes and goes. */
+class VisitorNews {
+  readonly #context: Context;
+  readonly #states = new Map<string, string>();
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  update({ host }: Status): void {
+    const { output } = this.#context;
+    for (const visit of host.visitors) {
+      if (this.#states.get(visit.visit) === visit.state) continue;
+      this.#states.set(visit.visit, visit.state);
+      output.note(visitLine(visit, Date.now()));
+      output.event({ event: 'visit', visit });
+    }
+    for (const visit of this.#states.keys()) {
+      if (!host.visitors.some((candidate) => candidate.visit === visit)) this.#states.delete(visit);
+    }
+  }
+}
