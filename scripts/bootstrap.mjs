@@ -31,11 +31,14 @@ process.env.PATH = `${bin}${delimiter}${process.env.PATH}`;
 if (task === 'demo') process.exitCode = await run('node', ['test/demo/demo.ts', ...args]);
 if (task === 'test') process.exitCode = await runTests();
 
-/** `npm ci` unless node_modules holds what package-lock.json asks for. */
+/**
+ * Brings node_modules to what package-lock.json says, and leaves that file alone. Not `npm ci`: where a registry does
+ * not carry the binaries of other systems it refuses even a lock file that is right.
+ */
 function installDependencies() {
   if (existsSync(join(bin, 'node')) && isInstalled()) return;
-  console.log('Installing the dependencies (npm ci)');
-  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { stdio: 'inherit' });
+  console.log('Installing the dependencies that package-lock.json names');
+  const done = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund'], { stdio: 'inherit' });
   if (done.status !== 0) process.exit(1);
 }
 
