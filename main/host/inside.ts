@@ -1,0 +1,118 @@
+/**
+ * What a visit finds in its sandbox: its own few lines of /etc, libvirtd's configuration, and the script that keeps
+ * its programs running. Texts only; who writes them is visit.ts.
+ */
+
+/** Paths as the visit sees them. */
+export const insidePaths = {
+  /** The one folder a visit may write to, besides /tmp and its migration folder. */
+  home: '/hw',
+  /** Sockets the engine listens on, and what must not be changed from inside; read-only. */
+  up: '/up',
+  supervisor: '/up/supervise.sh',
+  /** The same below the outer folder that is bound at `home`. */
+  libvirtSocket: ['run', 'libvirt', 'libvirt-sock'],
+} as const;
+
+export const user = { name: 'visitor', uid: 1000 } as const;
+
+/** Loopback port, in the visit's own network namespace, that stands for guest NIC `nic`. */
+export function nicPort(nic: number): number {
+  return 7_000 + nic;
+}
+
+export const insideEnvironment: Readonly<Record<string, string>> = {
+  PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: insidePaths.home,
+  TMPDIR: `${insidePaths.home}/tmp`,
+  LANG: 'C.UTF-8',
+  XDG_RUNTIME_DIR: `${insidePaths.home}/run`,
+  XDG_CONFIG_HOME: `${insidePaths.home}/config`,
+  XDG_CACHE_HOME: `${insidePaths.home}/cache`,
+  XDG_DATA_HOME: `${insidePaths.home}/data`,
+};
+
+/** File name → text, for the sandbox's /etc. `hostname` must resolve there at once, or libvirt waits for a resolver. */
+export function etcFiles(hostname: string): Record<string, string> {
+  return {
+    passwd: `root:x:0:0::/:/usr/sbin/nologin\n${user.name}:x:${user.uid}:${user.uid}::${insidePaths.home}:/usr/sbin/nologin\n`,
+    group: `root:x:0:\n${user.name}:x:${user.uid}:\n`,
+    hosts: `127.0.0.1 localhost ${hostname}\n`,
+    'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files\n',
+  };
+}
+
+/** libvirt refuses to migrate between equal host UUIDs, so each visit has its own. */
+export function libvirtdConf(hostUuid: string): string {
+  return [
+    `host_uuid = "${hostUuid}"`,
+    `log_outputs = "3:file:${insidePaths.home}/libvirtd.log"`,
+    // The link has a heartbeat of its own, and a lost link must not end a recovery that is under way.
+    'keepalive_interval = -1',
+    '',
+  ].join('\n');
+}
+
+/** The sandbox around libvirtd confines more than these drivers could; none of them works without privileges. */
+export function qemuConf(): string {
+  return [
+    'stdio_handler = "file"',
+    'security_driver = "none"',
+    'namespaces = [ ]',
+    'cgroup_controllers = [ ]',
+    'remember_owner = 0',
+    '',
+  ].join('\n');
+}
+
+/** A visitor's own limits; they end its processes, not the owner's machine. */
+const maxProcesses = 1_024;
+/** No program of a visit writes larger files, but for the disk caches. */
+const maxFileKib = 64 * 1024;
+
+export interface Programs {
+  /** Runs with the small file limit. */
+  readonly plain: readonly (readonly string[])[];
+  /** Runs without it. */
+  readonly caches: readonly (readonly string[])[];
+}
+
+/** POSIX shell that runs each program again whenever it ends. QEMU is libvirtd's child but outlives it. */
+export function supervisorScript(programs: Programs): string {
+  const keep = (command: readonly string[]) => `keep ${command.map(shellWord).join(' ')} &`;
+  return `#!/bin/sh
+ulimit -c 0
+ulimit -u ${maxProcesses}
+keep() {
+  while :; do
+    "$@" </dev/null >/dev/null 2>&1
+    sleep 0.3
+  done
+}
+${programs.caches.map(keep).join('\n')}
+ulimit -f ${maxFileKib * 2}
+${programs.plain.map(keep).join('\n')}
+wait
+`;
+}
+
+/** Frames between QEMU's socket NIC, which wants TCP, and the engine's UNIX socket. */
+export function nicEnd(nic: number): string[] {
+  return [
+    'socat',
+    `TCP-LISTEN:${nicPort(nic)},bind=127.0.0.1,reuseaddr,fork`,
+    `UNIX-CONNECT:${insidePaths.up}/${nicSocketName(nic)}`,
+  ];
+}
+
+export function nicSocketName(nic: number): string {
+  return `n${nic}.sock`;
+}
+
+export function diskSocketName(index: number): string {
+  return `d${index}.sock`;
+}
+
+function shellWord(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}

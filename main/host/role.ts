@@ -1,0 +1,320 @@
+/**
+ * The workstation role: takes visits in, keeps them apart and alive, shows them out. It survives itself: visits go on
+ * while no engine runs, and the next one adopts them.
+ */
+import { mkdir, readdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import type { Handlers } from '../../shared/endpoint.ts';
+import { errorFrom, HomewardError } from '../../shared/errors.ts';
+import type { HostFacts } from '../../shared/model/host.ts';
+import { admit } from '../../shared/plan/admission.ts';
+import type { HostSettings } from '../../shared/rpc.ts';
+import type { HostCalls, StreamHello, VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
+import type { Libvirt } from '../libvirt/index.ts';
+import { benchmark } from './benchmark.ts';
+import { Cage } from './cage.ts';
+import { readCpu, readMemory } from './machine.ts';
+import { ConnectedPeers, type PeerConnection } from './peers.ts';
+import { HostProbe } from './probe.ts';
+import { Visit, type VisitOptions } from './visit.ts';
+import { VisitWatch } from './watch.ts';
+
+/** A visit that nobody moved into is ended after this long. */
+const emptyForMs = 2 * 60_000;
+const sweepEveryMs = 10_000;
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+}
+
+export interface HostRoleOptions {
+  /** Private to this role; short, since sockets lie below it. */
+  readonly folder: string;
+  readonly settings: () => HostSettings;
+  readonly libvirt: Libvirt;
+  readonly version: string;
+  /** What this workstation calls itself. */
+  readonly name?: string | undefined;
+  readonly clock?: Clock | undefined;
+  /** For the log: what went wrong with nobody waiting for it. */
+  readonly onFault?: ((error: unknown) => void) | undefined;
+}
+
+interface Resident {
+  readonly visit: Visit;
+  readonly watch: VisitWatch;
+  /** When it was last seen in use, on the clock. */
+  usedAt: number;
+}
+
+type LocalHello = Extract<StreamHello, { kind: 'libvirt' | 'migration' }>;
+
+export class HostRole {
+  readonly #options: HostRoleOptions;
+  readonly #clock: Clock;
+  readonly #peers = new ConnectedPeers();
+  readonly #probe: HostProbe;
+  readonly #residents = new Map<string, Resident>();
+  /** Prepares and ends under way, so that repeating either waits for the first. */
+  readonly #preparing = new Map<string, Promise<Visit>>();
+  readonly #ending = new Map<string, Promise<void>>();
+  readonly #listeners = new Set<() => void>();
+  #sweeper: NodeJS.Timeout | undefined;
+
+  constructor(options: HostRoleOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? Date;
+    this.#probe = new HostProbe({
+      folder: join(options.folder, 'probe'),
+      libvirt: options.libvirt,
+      name: options.name ?? hostname(),
+      version: options.version,
+      onFault: (error) => this.#fault(error),
+    });
+  }
+
+  /** Adopts the visits that are there and begins to learn about this machine. */
+  async start(): Promise<void> {
+    await mkdir(this.#visitsFolder, { recursive: true, mode: 0o700 });
+    await Promise.all((await readdir(this.#visitsFolder)).map((name) => this.#adopt(join(this.#visitsFolder, name))));
+    this.#probe.warmUp().catch((error: unknown) => this.#fault(error));
+    this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs);
+    this.#sweeper.unref();
+  }
+
+  /** The engine goes; visits stay and run on. */
+  async stop(): Promise<void> {
+    clearInterval(this.#sweeper);
+    await Promise.allSettled([...this.#preparing.values(), ...this.#ending.values()]);
+    await Promise.all([
+      this.#probe.stop(),
+      ...[...this.#residents.values()].map(async ({ visit, watch }) => {
+        await watch.stop();
+        await visit.leave();
+      }),
+    ]);
+    this.#residents.clear();
+  }
+
+  /** What the link answers a laptop's calls with. Streams wanted from that laptop go to its newest connection. */
+  handlersFor(peer: PeerConnection): Handlers<HostCalls> {
+    this.#peers.add(peer);
+    const owner = peer.fingerprint;
+    return {
+      ping: () => ({}),
+      'host.facts': () => this.facts(),
+      'host.benchmark': ({ fresh }) =>
+        benchmark(fresh, {
+          folder: this.#options.folder,
+          version: this.#options.version,
+          now: () => new Date(this.#clock.now()),
+        }),
+      'cpu.compare': (question) => this.#probe.compareCpu(question),
+      'cpu.model': (question) => this.#probe.cpuModel(question),
+      'visit.admit': async (request) => {
+        await this.#admit(owner, request);
+        return {};
+      },
+      'visit.prepare': (request) => this.#prepare(owner, request),
+      'visit.listen': async ({ visit, name }) => {
+        await this.#visitOf(owner, visit).listenMigration(name);
+        return {};
+      },
+      'visit.list': () => ({
+        visits: [...this.#residents.values()]
+          .filter(({ visit }) => visit.peer === owner)
+          .map(({ visit }) => visit.info),
+      }),
+      'visit.end': async ({ visit }) => {
+        await this.#endFor(owner, visit);
+        return {};
+      },
+    };
+  }
+
+  /** A laptop's stream to its own visit. Throws `refused` for any other. */
+  async openLocal(peerFingerprint: string, hello: LocalHello): Promise<Duplex> {
+    const visit = this.#visitOf(peerFingerprint, hello.visit);
+    return hello.kind === 'libvirt' ? visit.connectLibvirt() : visit.connectMigration(hello.name);
+  }
+
+  facts(): Promise<HostFacts> {
+    return this.#probe.facts();
+  }
+
+  visits(): VisitInfo[] {
+    return [...this.#residents.values()].map(({ visit }) => visit.info);
+  }
+
+  /** Whose visit that is; undefined where there is none. */
+  ownerOf(visit: string): string | undefined {
+    return this.#residents.get(visit)?.visit.peer;
+  }
+
+  /** Ends a visit with the running VM in it; harmless where there is none. */
+  async endVisit(id: string): Promise<void> {
+    await this.#preparing.get(id)?.catch(() => undefined);
+    const ending = this.#ending.get(id) ?? this.#end(id).finally(() => this.#ending.delete(id));
+    this.#ending.set(id, ending);
+    await ending;
+  }
+
+  /** Called whenever `visits()` has changed. Returns what ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  get #visitsFolder(): string {
+    return join(this.#options.folder, 'v');
+  }
+
+  async #adopt(folder: string): Promise<void> {
+    try {
+      this.#take(await Visit.adopt(this.#visitOptions(folder)));
+    } catch (error) {
+      this.#fault(error);
+      // Nobody can own what cannot be read.
+      await new Cage(folder).end();
+    }
+  }
+
+  #take(visit: Visit): void {
+    const watch = new VisitWatch({
+      visit,
+      libvirt: this.#options.libvirt,
+      onChange: () => this.#changed(visit),
+      onAbuse: (sentence) => {
+        this.#fault(new HomewardError('refused', sentence));
+        this.endVisit(visit.id).catch((error: unknown) => this.#fault(error));
+      },
+      onFault: (error) => this.#fault(error),
+    });
+    this.#residents.set(visit.id, { visit, watch, usedAt: this.#clock.now() });
+    watch.start();
+    this.#changed(visit);
+  }
+
+  async #admit(owner: string, request: VisitRequest): Promise<void> {
+    const others = [...this.#residents.values()].filter(
+      ({ visit }) => visit.id !== request.visit && visit.state !== 'gone',
+    );
+    const same = others.find(({ visit }) => visit.peer === owner && visit.request.vm === request.vm);
+    if (same && same.visit.state !== 'empty') {
+      throw new HomewardError('vm-busy', `${request.vmName} is visiting this workstation already.`, {
+        hint: 'Bring it home first.',
+      });
+    }
+    const [memory, cpu, accels] = await Promise.all([readMemory(), readCpu(), this.#probe.accels()]);
+    const room = {
+      freeMemoryBytes: memory.availableBytes,
+      cores: cpu.cores,
+      accels,
+      visitors: others
+        .filter((other) => other !== same)
+        .map(
+          ({
+            visit: {
+              request: { memoryBytes, vcpus },
+            },
+            watch: { residentBytes },
+          }) => ({
+            memoryBytes,
+            vcpus,
+            residentBytes,
+          }),
+        ),
+    };
+    const admission = admit(request, room, this.#options.settings());
+    if (!admission.admitted) throw errorFrom(admission.why);
+    // An earlier attempt of the same VM that never came to anything makes room.
+    if (same) await this.endVisit(same.visit.id);
+  }
+
+  async #prepare(owner: string, request: VisitRequest): Promise<VisitPaths> {
+    await this.#ending.get(request.visit);
+    const there = this.#residents.get(request.visit);
+    if (there) {
+      const visit = this.#visitOf(owner, request.visit);
+      if (JSON.stringify(visit.request) !== JSON.stringify(request)) {
+        throw new HomewardError('refused', 'A visit with this token was prepared for something else.');
+      }
+      return visit.paths;
+    }
+    const preparing = this.#preparing.get(request.visit) ?? this.#create(owner, request);
+    this.#preparing.set(request.visit, preparing);
+    try {
+      const visit = await preparing;
+      if (visit.peer !== owner) throw notYours();
+      return visit.paths;
+    } finally {
+      this.#preparing.delete(request.visit);
+    }
+  }
+
+  async #create(owner: string, request: VisitRequest): Promise<Visit> {
+    await this.#admit(owner, request);
+    const visit = await Visit.create(owner, request, new Date(this.#clock.now()).toISOString(), {
+      ...this.#visitOptions(join(this.#visitsFolder, request.visit.slice(0, 12))),
+      capabilityCache: await this.#probe.capabilityCache(request.accel),
+    });
+    this.#take(visit);
+    return visit;
+  }
+
+  #visitOptions(folder: string): VisitOptions {
+    return { folder, peers: this.#peers, onFault: (error) => this.#fault(error) };
+  }
+
+  /** Whether it exists is nobody else's business: a stranger's visit and none at all look the same. */
+  #visitOf(owner: string, id: string): Visit {
+    const visit = this.#residents.get(id)?.visit;
+    if (visit === undefined || visit.peer !== owner) throw notYours();
+    return visit;
+  }
+
+  async #endFor(owner: string, id: string): Promise<void> {
+    const visit = this.#residents.get(id)?.visit ?? (await this.#preparing.get(id)?.catch(() => undefined));
+    if (visit?.peer === owner) await this.endVisit(id);
+  }
+
+  async #end(id: string): Promise<void> {
+    const resident = this.#residents.get(id);
+    if (resident === undefined) return;
+    await resident.watch.stop();
+    await resident.visit.setState('gone');
+    await resident.visit.end();
+    this.#residents.delete(id);
+    this.#changed(resident.visit);
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now();
+    for (const [id, resident] of this.#residents) {
+      const idle = resident.visit.state === 'empty' && resident.visit.streams === 0;
+      if (!idle) resident.usedAt = now;
+      if (now - resident.usedAt < emptyForMs) continue;
+      this.endVisit(id).catch((error: unknown) => this.#fault(error));
+    }
+  }
+
+  #changed(visit: Visit): void {
+    this.#peers.get(visit.peer)?.notify('visit.changed', visit.info);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #fault(error: unknown): void {
+    this.#options.onFault?.(error);
+  }
+}
+
+function notYours(): HomewardError {
+  return new HomewardError('refused', 'There is no such visit of yours on this workstation.', {
+    hint: 'It may have ended; see: homeward status',
+  });
+}

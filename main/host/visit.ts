@@ -1,0 +1,237 @@
+/**
+ * One visit: a sandbox and the sockets between it and its laptop. Its folder is all that the next engine needs to
+ * take it over; visit.json there says whose it is and what was admitted.
+ */
+import { hash } from 'node:crypto';
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import { HomewardError } from '../../shared/errors.ts';
+import { Fingerprint } from '../../shared/model/identifiers.ts';
+import { VisitInfo, type VisitPaths, VisitRequest } from '../../shared/wire.ts';
+import { Cage } from './cage.ts';
+import {
+  cacheBytesPerDisk,
+  cacheFolderInside,
+  diskCacheCommand,
+  diskExportName,
+  diskSocketInside,
+  readCacheSwitch,
+} from './disk-cache.ts';
+import { diskSocketName, insidePaths, nicEnd, nicPort, nicSocketName } from './inside.ts';
+import type { ConnectedPeers, StreamWish } from './peers.ts';
+import { SocketDoor } from './socket-door.ts';
+import type { VisitState } from './visit-state.ts';
+
+const VisitRecord = z.object({
+  peer: Fingerprint,
+  request: VisitRequest,
+  since: z.iso.datetime(),
+  state: VisitInfo.shape.state,
+});
+type VisitRecord = z.infer<typeof VisitRecord>;
+
+export interface VisitOptions {
+  readonly folder: string;
+  readonly peers: ConnectedPeers;
+  readonly onFault: (error: unknown) => void;
+}
+
+export class Visit {
+  readonly #cage: Cage;
+  readonly #peers: ConnectedPeers;
+  /** Towards the laptop: disks, NICs, migrations home. */
+  readonly #doors: SocketDoor;
+  /** Towards the visit's libvirtd, for the engine alone. */
+  readonly #ownDoor: SocketDoor;
+  #record: VisitRecord;
+  #streams = 0;
+  #ended = false;
+
+  private constructor(record: VisitRecord, options: VisitOptions) {
+    this.#record = record;
+    this.#cage = new Cage(options.folder);
+    this.#peers = options.peers;
+    this.#doors = new SocketDoor(this.#cage.path('up'), options.onFault);
+    this.#ownDoor = new SocketDoor(this.#cage.path(), options.onFault);
+  }
+
+  /** Starts the sandbox; returns once its libvirtd and its disk caches answer. */
+  static async create(
+    peer: string,
+    request: VisitRequest,
+    since: string,
+    options: VisitOptions & { readonly capabilityCache?: string | undefined },
+  ): Promise<Visit> {
+    const visit = new Visit({ peer, request, since, state: 'empty' }, options);
+    try {
+      const caches = await visit.#furnish();
+      await visit.#save();
+      await visit.#listen();
+      await visit.#cage.start({
+        hostname: `visit-${request.visit.slice(0, 12)}`,
+        kvm: request.accel === 'kvm',
+        migrationFolder: request.migrationFolder,
+        capabilityCache: options.capabilityCache,
+        programs: {
+          caches,
+          plain: [['libvirtd'], ...Array.from({ length: request.nics }, (_, nic) => nicEnd(nic))],
+        },
+      });
+      await visit.#cage.awaitSocket('hw', insidePaths.libvirtSocket, 10_000);
+      for (const disk of request.disks) await visit.#cage.awaitSocket('hw', stepsOf(diskSocketInside(disk)), 5_000);
+    } catch (error) {
+      await visit.end();
+      throw error;
+    }
+    return visit;
+  }
+
+  /** Takes over what an earlier engine left in `folder`. Throws `damaged-file` where that cannot be read. */
+  static async adopt(options: VisitOptions): Promise<Visit> {
+    const file = join(options.folder, 'visit.json');
+    let record: VisitRecord;
+    try {
+      record = VisitRecord.parse(JSON.parse(await readFile(file, 'utf8')));
+    } catch (cause) {
+      throw new HomewardError('damaged-file', `The record of a visit, ${file}, cannot be read.`, { cause });
+    }
+    const visit = new Visit(record, options);
+    if (await visit.#cage.adopt()) await visit.#listen();
+    else await visit.setState('gone');
+    return visit;
+  }
+
+  get id(): string {
+    return this.#record.request.visit;
+  }
+  get peer(): string {
+    return this.#record.peer;
+  }
+  get request(): VisitRequest {
+    return this.#record.request;
+  }
+  get state(): VisitState {
+    return this.#record.state;
+  }
+  /** The first process of the visit's PID namespace, while there is one. */
+  get pid(): number | undefined {
+    return this.#cage.pid;
+  }
+  /** Streams the laptop has open to libvirtd or a migration socket. */
+  get streams(): number {
+    return this.#streams;
+  }
+
+  get info(): VisitInfo {
+    const { visit, vm, vmName, memoryBytes, vcpus } = this.#record.request;
+    return { visit, vm, vmName, state: this.#record.state, since: this.#record.since, memoryBytes, vcpus };
+  }
+
+  get paths(): VisitPaths {
+    const { disks, nics } = this.#record.request;
+    return {
+      disks: Object.fromEntries(disks.map((disk) => [disk, diskSocketInside(disk)])),
+      exportName: diskExportName,
+      nicPorts: Array.from({ length: nics }, (_, nic) => nicPort(nic)),
+    };
+  }
+
+  /** For the engine's own libvirt connection; leads to the visit's libvirtd even after that was started anew. */
+  get libvirtUri(): string {
+    return `qemu:///session?socket=${this.#cage.path(ownLibvirtSocket)}`;
+  }
+
+  async setState(state: VisitState): Promise<void> {
+    if (this.#ended || state === this.#record.state) return;
+    this.#record = { ...this.#record, state };
+    await this.#save();
+    // From here on home does not write any more, so what is read may be kept.
+    if (state === 'running') await writeFile(this.#cage.path('up', readCacheSwitch), '', { mode: 0o600 });
+  }
+
+  isUp(): Promise<boolean> {
+    return this.#cage.isUp();
+  }
+
+  connectLibvirt(): Promise<Duplex> {
+    return this.#counted(this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000));
+  }
+
+  /** To the migration socket on which the visit's QEMU listens, as soon as it does. */
+  connectMigration(name: string): Promise<Duplex> {
+    return this.#counted(this.#cage.connect('m', [name], 10_000));
+  }
+
+  /** Each connection the visit's libvirtd makes to `name` in the migration folder becomes a stream. */
+  async listenMigration(name: string): Promise<void> {
+    // The socket itself stays where the visit cannot swap it; in the migration folder is but a link to it.
+    // Its name is hashed because a socket's path must be short.
+    const fileName = `m-${hash('sha256', name).slice(0, 8)}.sock`;
+    await this.#door(fileName, { kind: 'migration', visit: this.id, name });
+    const link = this.#cage.path('m', name);
+    await rm(link, { force: true });
+    await symlink(`${insidePaths.up}/${fileName}`, link);
+  }
+
+  /** Stops serving and leaves the sandbox alone: the engine goes, the visit stays. */
+  async leave(): Promise<void> {
+    await Promise.all([this.#doors.close(), this.#ownDoor.close()]);
+  }
+
+  /** Ends the sandbox and everything in it, and removes the folder. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.leave();
+    await this.#cage.end();
+  }
+
+  /** What a visit has besides a libvirtd. Returns the commands of its disk caches. */
+  async #furnish(): Promise<string[][]> {
+    const { visit, disks } = this.#record.request;
+    const blocks = this.#cage.path('hw', ...stepsOf(cacheFolderInside));
+    for (const folder of [this.#cage.path('up'), blocks]) await mkdir(folder, { recursive: true, mode: 0o700 });
+    await symlink(`${insidePaths.up}/${readCacheSwitch}`, join(blocks, readCacheSwitch));
+    const maxBytes = await cacheBytesPerDisk(blocks, disks.length);
+    return disks.map((disk, at) => diskCacheCommand(disk, visit, `${insidePaths.up}/${diskSocketName(at)}`, maxBytes));
+  }
+
+  async #listen(): Promise<void> {
+    const { visit, disks, nics } = this.#record.request;
+    await this.#ownDoor.open(ownLibvirtSocket, () => this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000));
+    for (const [at, disk] of disks.entries()) await this.#door(diskSocketName(at), { kind: 'disk', visit, disk });
+    for (let nic = 0; nic < nics; nic += 1) await this.#door(nicSocketName(nic), { kind: 'frames', visit, nic });
+  }
+
+  #door(fileName: string, wish: StreamWish): Promise<void> {
+    return this.#doors.open(fileName, (signal) => this.#peers.requestStream(this.peer, wish, signal));
+  }
+
+  async #counted(opening: Promise<Duplex>): Promise<Duplex> {
+    this.#streams += 1;
+    try {
+      const stream = await opening;
+      stream.once('close', () => {
+        this.#streams -= 1;
+      });
+      return stream;
+    } catch (error) {
+      this.#streams -= 1;
+      throw error;
+    }
+  }
+
+  async #save(): Promise<void> {
+    const file = this.#cage.path('visit.json');
+    await writeFile(`${file}.new`, JSON.stringify(this.#record), { mode: 0o600, flush: true });
+    await rename(`${file}.new`, file);
+  }
+}
+
+const ownLibvirtSocket = 'libvirt.sock';
+
+/** A path below /hw as the steps that lead there from the outer folder. */
+function stepsOf(inside: string): string[] {
+  return inside.slice(insidePaths.home.length + 1).split('/');
+}

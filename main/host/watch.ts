@@ -1,0 +1,134 @@
+/** Looks into a visit through its libvirtd, and from outside at what its processes really use. */
+import type { Connection, Libvirt } from '../libvirt/index.ts';
+import { residentBytesBelow } from './memory-use.ts';
+import type { Visit } from './visit.ts';
+import { type DomainSight, nextVisitState } from './visit-state.ts';
+
+/** Beyond the guest's memory: QEMU's own, libvirtd, nbdkit with its buffers, socat. */
+const allowanceBytes = 768 * 1024 * 1024;
+const lookEveryMs = 3_000;
+const deadlineMs = 10_000;
+
+export interface WatchOptions {
+  readonly visit: Visit;
+  readonly libvirt: Libvirt;
+  readonly onChange: () => void;
+  /** The visit takes more than it was admitted with; `sentence` says what. */
+  readonly onAbuse: (sentence: string) => void;
+  readonly onFault: (error: unknown) => void;
+}
+
+export class VisitWatch {
+  readonly #options: WatchOptions;
+  #connection: Connection | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #residentBytes = 0;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#look();
+    this.#timer = setInterval(() => this.#look(), lookEveryMs);
+    this.#timer.unref();
+  }
+
+  /** What the visit's processes held when last looked at. */
+  get residentBytes(): number {
+    return this.#residentBytes;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    await this.#connection?.close();
+    await this.#looking;
+    // The look under way may have opened it meanwhile.
+    await this.#connection?.close();
+  }
+
+  #look(): void {
+    if (this.#stopped) return;
+    if (this.#looking) {
+      this.#again = true;
+      return;
+    }
+    this.#looking = this.#lookOnce()
+      .catch((error: unknown) => {
+        // A libvirtd that is being started anew does not answer for a moment; the next look tells.
+        if (!this.#stopped) this.#options.onFault(error);
+      })
+      .finally(() => {
+        this.#looking = undefined;
+        if (!this.#again) return;
+        this.#again = false;
+        this.#look();
+      });
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { visit } = this.#options;
+    const before = visit.state;
+    if (!(await visit.isUp())) {
+      await visit.setState('gone');
+    } else {
+      await this.#checkMemory();
+      if (before !== 'gone') await visit.setState(nextVisitState(before, await this.#sight()));
+    }
+    if (visit.state !== before) this.#options.onChange();
+  }
+
+  async #checkMemory(): Promise<void> {
+    const { visit, onAbuse } = this.#options;
+    if (visit.pid === undefined) return;
+    this.#residentBytes = await residentBytesBelow(visit.pid);
+    if (this.#residentBytes > visit.request.memoryBytes + allowanceBytes) {
+      onAbuse(
+        `The visit of ${visit.request.vmName} was ended: it was admitted with ${mib(visit.request.memoryBytes)} and uses ${mib(this.#residentBytes)}.`,
+      );
+    }
+  }
+
+  async #sight(): Promise<DomainSight | undefined> {
+    const { visit, onAbuse } = this.#options;
+    const connection = await this.#connected();
+    const [domains, stats] = await Promise.all([
+      connection.listDomains({ active: true, deadlineMs }),
+      connection.allStats(['balloon', 'vcpu'], { nowait: true, deadlineMs }),
+    ]);
+    const memoryBytes = sum(stats.map((record) => record.stats.balloon.maximumBytes ?? 0));
+    const vcpus = sum(stats.map((record) => record.stats.vcpus.length));
+    const admitted = visit.request;
+    if (memoryBytes > admitted.memoryBytes || vcpus > admitted.vcpus) {
+      onAbuse(
+        `The visit of ${admitted.vmName} was ended: it was admitted with ${mib(admitted.memoryBytes)} and ${admitted.vcpus} vCPUs, and defines ${mib(memoryBytes)} and ${vcpus} vCPUs.`,
+      );
+    }
+    const domain = domains.find(({ uuid }) => uuid === admitted.vm);
+    if (domain === undefined) return undefined;
+    const incoming = domain.reason === 'paused-migration' || domain.reason === 'paused-starting-up';
+    return { running: domain.state === 'running', incoming };
+  }
+
+  async #connected(): Promise<Connection> {
+    if (this.#connection) return this.#connection;
+    const connection = await this.#options.libvirt.connect(this.#options.visit.libvirtUri, { deadlineMs });
+    connection.onEvent((event) => {
+      if (event.kind === 'lifecycle' || event.kind === 'connection') this.#look();
+    });
+    this.#connection = connection;
+    return connection;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+function mib(bytes: number): string {
+  return `${Math.round(bytes / 1024 ** 2)} MiB`;
+}
