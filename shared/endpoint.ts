@@ -215,7 +215,9 @@ export function createEndpoint<
     const request = Request.safeParse(message);
     if (!request.success) {
       const code = message === undefined ? JSONRPCErrorCode.ParseError : JSONRPCErrorCode.InvalidRequest;
-      post(refusal(null, code, badInput('This line is not a JSON-RPC 2.0 message.')));
+      const why = badInput('This line is not a JSON-RPC 2.0 message.');
+      post(refusal(null, code, why));
+      options.onFault(why);
       return;
     }
     server.receive(request.data as JSONRPCRequest).then(
@@ -334,7 +336,15 @@ function refusal(id: JSONRPCID, code: JSONRPCErrorCode, thrown: unknown): JSONRP
 
 function errorIn(response: JSONRPCErrorResponse): HomewardError {
   const report = ErrorReportSchema.safeParse(response.error.data);
-  return report.success ? errorFrom(report.data) : new HomewardError('internal', response.error.message);
+  const { code, message, hint } = report.success
+    ? report.data
+    : { code: 'internal' as const, message: String(response.error.message).slice(0, 2_000), hint: undefined };
+  return errorFrom({ code, message: printable(message), hint: hint === undefined ? undefined : printable(hint) });
+}
+
+/** Another machine's words may end on a terminal, which obeys control characters. */
+function printable(words: string): string {
+  return words.replaceAll(/[^\P{C}\n]/gu, ' ');
 }
 
 function parseJson(line: string): unknown {
