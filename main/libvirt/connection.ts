@@ -182,6 +182,11 @@ export class Connection {
     return this.#call('state', [uuid], options);
   }
 
+  /** libvirt refuses to migrate a domain that has any. */
+  snapshotCount(uuid: string, options?: CallOptions): Promise<number> {
+    return this.#call('snapshotCount', [uuid], options);
+  }
+
   /** All active domains. With `nowait`, what would mean waiting for a busy domain's monitor is left out. */
   async allStats(
     groups: readonly StatsGroup[],

@@ -264,6 +264,8 @@ export const vir = {
   suspend: fn('int virDomainSuspend(void *d)') as (domain: DomainPtr) => number,
   resume: fn('int virDomainResume(void *d)') as (domain: DomainPtr) => number,
 
+  snapshotNum: fn('int virDomainSnapshotNum(void *d, uint flags)') as (domain: DomainPtr, flags: number) => number,
+
   allStats: fn('int virConnectGetAllDomainStats(void *c, uint groups, _Out_ void **records, uint flags)') as (
     conn: ConnectPtr,
     groups: number,

@@ -1,6 +1,13 @@
 /**
  * A typed libvirt binding: connections, domains, statistics, events, live migration and domain XML. Stands alone.
  */
+
+export {
+  type Capabilities,
+  type DomainCapabilities,
+  parseCapabilities,
+  parseDomainCapabilities,
+} from './capabilities-xml.ts';
 export type {
   CallOptions,
   DomainCapabilitiesRequest,
@@ -8,6 +15,21 @@ export type {
   DomainXmlOptions,
 } from './connection.ts';
 export { Connection } from './connection.ts';
+export {
+  makeReady,
+  type NbdPlace,
+  type NicPlace,
+  type Placement,
+  placeDomain,
+  type ReadyChanges,
+} from './domain-edit.ts';
+export {
+  cpuElement,
+  type DiskDescription,
+  type DomainDescription,
+  type InterfaceDescription,
+  readDomain,
+} from './domain-xml.ts';
 export { LibvirtError, type LibvirtErrorKind, libvirtErrorCode } from './error.ts';
 export type { LibvirtEvent, LibvirtEventListener } from './events.ts';
 export type { JobMemory, JobStats, JobTotals, JobType } from './job.ts';
@@ -16,3 +38,4 @@ export type { MigrateFlag, MigrateRequest } from './migrate.ts';
 export type { CpuComparison, CpuTarget, DomainSummary, NodeInfo, Versions } from './operations.ts';
 export type { DomainReason, DomainState, DomainStateName } from './state.ts';
 export type { BlockStats, DomainStats, MemoryStats, NetStats, StatsGroup, VcpuStats } from './stats.ts';
+export { XmlError } from './xml.ts';

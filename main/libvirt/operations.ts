@@ -210,6 +210,8 @@ export const operations = {
   shutdown: simple('virDomainShutdown', vir.shutdown),
   suspend: simple('virDomainSuspend', vir.suspend),
   resume: simple('virDomainResume', vir.resume),
+  snapshotCount: (conn: ConnectPtr, uuid: string): number =>
+    withDomain(conn, uuid, (domain) => checked('virDomainSnapshotNum', vir.snapshotNum(domain, 0))),
   state: (conn: ConnectPtr, uuid: string): DomainState => withDomain(conn, uuid, stateOf),
 
   allStats: (conn: ConnectPtr, groups: number, flags: number): readonly DomainRecord[] => {
