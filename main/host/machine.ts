@@ -20,13 +20,15 @@ export async function readCpu(): Promise<Cpu> {
   const model = first?.model.trim() || 'unknown';
   // The nominal clock where the kernel knows it; what /proc/cpuinfo says changes with the load.
   const khz = Number(await readFile('/sys/devices/system/cpu/cpu0/cpufreq/base_frequency', 'utf8').catch(() => ''));
-  return { model, cores: availableParallelism(), mhz: khz > 0 ? khz / 1_000 : clockOf(model, first?.speed ?? 0) };
+  return { model, cores: availableParallelism(), mhz: khz > 0 ? khz / 1_000 : await clockOf(model) };
 }
 
-/** Many models carry their clock in the name: "… @ 2.40GHz". */
-function clockOf(model: string, fallbackMhz: number): number {
+/** Many models carry their clock in the name: "… @ 2.40GHz". Else the fastest core as it runs now. */
+async function clockOf(model: string): Promise<number> {
   const ghz = /@\s*([\d.]+)\s*GHz/i.exec(model)?.[1];
-  return ghz === undefined ? fallbackMhz : Number(ghz) * 1_000;
+  if (ghz !== undefined) return Number(ghz) * 1_000;
+  const cpuinfo = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
+  return Math.max(0, ...[...cpuinfo.matchAll(/^cpu MHz\s*: ([\d.]+)$/gm)].map((match) => Number(match[1])));
 }
 
 /** Clock ticks per second of every CPU time in /proc; fixed in Linux's interface (USER_HZ). */

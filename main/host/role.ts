@@ -19,6 +19,7 @@ import { readCpu, readMemory } from './machine.ts';
 import { ConnectedPeers, type PeerConnection } from './peers.ts';
 import { HostProbe } from './probe.ts';
 import { Visit, type VisitOptions } from './visit.ts';
+import type { VisitState } from './visit-state.ts';
 import { VisitWatch } from './watch.ts';
 
 /** A visit that nobody moved into is ended after this long. */
@@ -50,6 +51,13 @@ interface Resident {
   usedAt: number;
 }
 
+interface Guest {
+  readonly owner: string;
+  readonly request: VisitRequest;
+  readonly state: VisitState;
+  readonly residentBytes: number;
+}
+
 type LocalHello = Extract<StreamHello, { kind: 'libvirt' | 'migration' }>;
 
 export class HostRole {
@@ -62,6 +70,9 @@ export class HostRole {
   readonly #preparing = new Map<string, Promise<Visit>>();
   readonly #ending = new Map<string, Promise<void>>();
   readonly #listeners = new Set<() => void>();
+  /** Admissions go one by one: two at once would both be given the last room. */
+  #admissions: Promise<unknown> = Promise.resolve();
+  readonly #promised = new Set<Guest>();
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(options: HostRoleOptions) {
@@ -80,6 +91,7 @@ export class HostRole {
   async start(): Promise<void> {
     await mkdir(this.#visitsFolder, { recursive: true, mode: 0o700 });
     await Promise.all((await readdir(this.#visitsFolder)).map((name) => this.#adopt(join(this.#visitsFolder, name))));
+    await this.#probe.start();
     this.#probe.warmUp().catch((error: unknown) => this.#fault(error));
     this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs);
     this.#sweeper.unref();
@@ -142,7 +154,7 @@ export class HostRole {
   }
 
   facts(): Promise<HostFacts> {
-    return this.#probe.facts();
+    return this.#probe.facts.read();
   }
 
   visits(): VisitInfo[] {
@@ -201,39 +213,37 @@ export class HostRole {
   }
 
   async #admit(owner: string, request: VisitRequest): Promise<void> {
-    const others = [...this.#residents.values()].filter(
-      ({ visit }) => visit.id !== request.visit && visit.state !== 'gone',
-    );
-    const same = others.find(({ visit }) => visit.peer === owner && visit.request.vm === request.vm);
-    if (same && same.visit.state !== 'empty') {
+    const others = this.#guests().filter((guest) => guest.request.visit !== request.visit);
+    const same = others.find((guest) => guest.owner === owner && guest.request.vm === request.vm);
+    if (same && same.state !== 'empty') {
       throw new HomewardError('vm-busy', `${request.vmName} is visiting this workstation already.`, {
         hint: 'Bring it home first.',
       });
     }
-    const [memory, cpu, accels] = await Promise.all([readMemory(), readCpu(), this.#probe.accels()]);
+    const [memory, cpu, accels] = await Promise.all([readMemory(), readCpu(), this.#probe.facts.accels()]);
     const room = {
       freeMemoryBytes: memory.availableBytes,
       cores: cpu.cores,
       accels,
       visitors: others
-        .filter((other) => other !== same)
-        .map(
-          ({
-            visit: {
-              request: { memoryBytes, vcpus },
-            },
-            watch: { residentBytes },
-          }) => ({
-            memoryBytes,
-            vcpus,
-            residentBytes,
-          }),
-        ),
+        .filter((guest) => guest !== same)
+        .map(({ request: { memoryBytes, vcpus }, residentBytes }) => ({ memoryBytes, vcpus, residentBytes })),
     };
     const admission = admit(request, room, this.#options.settings());
     if (!admission.admitted) throw errorFrom(admission.why);
-    // An earlier attempt of the same VM that never came to anything makes room.
-    if (same) await this.endVisit(same.visit.id);
+  }
+
+  /** Everybody who has, or was promised, room here. */
+  #guests(): Guest[] {
+    const residents = [...this.#residents.values()]
+      .filter(({ visit }) => visit.state !== 'gone')
+      .map(({ visit: { peer, request, state }, watch: { residentBytes } }) => ({
+        owner: peer,
+        request,
+        state,
+        residentBytes,
+      }));
+    return [...residents, ...this.#promised];
   }
 
   async #prepare(owner: string, request: VisitRequest): Promise<VisitPaths> {
@@ -258,13 +268,32 @@ export class HostRole {
   }
 
   async #create(owner: string, request: VisitRequest): Promise<Visit> {
-    await this.#admit(owner, request);
-    const visit = await Visit.create(owner, request, new Date(this.#clock.now()).toISOString(), {
-      ...this.#visitOptions(join(this.#visitsFolder, request.visit.slice(0, 12))),
-      capabilityCache: await this.#probe.capabilityCache(request.accel),
+    const promise: Guest = { owner, request, state: 'incoming', residentBytes: 0 };
+    const admitted = this.#admissions.then(async () => {
+      await this.#admit(owner, request);
+      this.#promised.add(promise);
     });
-    this.#take(visit);
-    return visit;
+    this.#admissions = admitted.catch(() => undefined);
+    await admitted;
+    try {
+      await this.#endEmptyVisits(owner, request.vm);
+      const visit = await Visit.create(owner, request, new Date(this.#clock.now()).toISOString(), {
+        ...this.#visitOptions(join(this.#visitsFolder, request.visit.slice(0, 12))),
+        capabilityCache: await this.#probe.capabilityCache(request.accel),
+      });
+      this.#take(visit);
+      return visit;
+    } finally {
+      this.#promised.delete(promise);
+    }
+  }
+
+  /** An earlier attempt of the same VM that never came to anything makes room. */
+  async #endEmptyVisits(owner: string, vm: string): Promise<void> {
+    const empty = [...this.#residents.values()].filter(
+      ({ visit }) => visit.peer === owner && visit.request.vm === vm && visit.state === 'empty',
+    );
+    await Promise.all(empty.map(({ visit }) => this.endVisit(visit.id)));
   }
 
   #visitOptions(folder: string): VisitOptions {
