@@ -1,9 +1,9 @@
 import type { Clock } from './clock.ts';
 
 const firstDelayMs = 1_000;
-const longestDelayMs = 60_000;
+const longestDelayMs = 120_000;
 
-/** When to try again what failed: after 1 s, then twice as long each time, up to a minute. */
+/** When to try again what failed: after 1 s, then twice as long each time, up to two minutes (a try costs about 50 ms of CPU). */
 export class Backoff {
   readonly #clock: Clock;
   #delayMs = 0;

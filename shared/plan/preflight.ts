@@ -39,12 +39,14 @@ export interface PreflightVm {
   readonly redirdevs: number;
   readonly accel3d: boolean;
   readonly uefi: boolean;
-  readonly snapshots: number;
+  /** Absent where nobody counted them; libvirt then refuses at the start of the move. */
+  readonly snapshots?: number | undefined;
 }
 
 export interface PreflightInput {
   readonly vm: PreflightVm;
-  readonly state: VmState;
+  /** Absent: running. */
+  readonly state?: VmState | undefined;
   readonly adopted: boolean;
   readonly direction: Direction;
   readonly source: HostFacts;
@@ -191,10 +193,10 @@ const room: Check = ({ vm, direction, destination }) => {
   ];
 };
 
-const snapshots: Check = ({ vm }) =>
-  when(vm.snapshots > 0, () =>
+const snapshots: Check = ({ vm: { name, snapshots: held = 0 } }) =>
+  when(held > 0, () =>
     obstacle(
-      `${vm.name} has ${vm.snapshots === 1 ? 'a snapshot' : `${vm.snapshots} snapshots`}, and libvirt does not move such a VM: delete them ("virsh snapshot-delete").`,
+      `${name} has ${held === 1 ? 'a snapshot' : `${held} snapshots`}, and libvirt does not move such a VM: delete them ("virsh snapshot-delete").`,
     ),
   );
 
