@@ -1,0 +1,405 @@
+import { expect, test, vi } from 'vitest';
+import { exitCodeOf } from '../../../main/cli/exit-codes.ts';
+import { HomewardError } from '../../../shared/errors.ts';
+import { ended, host, hostFingerprint, hostSettings, move, moving, peer, plan, status, vm, vmUuid } from './samples.ts';
+import { emptySurroundings, runCli, type Script, scriptedEngine, startCli } from './scripted-engine.ts';
+
+// Each command is a process of its own, and two cores may be busy with other tests.
+vi.setConfig({ testTimeout: 30_000 });
+
+/** Runs one command against a script, in words and as JSON, and gives both. */
+async function both(script: Script, args: readonly string[]) {
+  const engine = await scriptedEngine(script);
+  const [words, json] = await Promise.all([runCli(engine.env, args), runCli(engine.env, [...args, '--json'])]);
+  return { words, json, asked: engine.asked, value: JSON.parse(json.stdout) as unknown };
+}
+
+const settings = {
+  'host.settings': () => hostSettings,
+  'host.configure': (given: object) => ({ ...hostSettings, ...given }),
+};
+
+test.each<{
+  name: string;
+  args: string[];
+  script?: Script;
+  words: RegExp;
+  value: unknown;
+  asked?: { call: string; params: unknown };
+  code?: number;
+}>([
+  {
+    name: 'vms lists name, state, place, size, level and readiness',
+    args: ['vms'],
+    words: /^NAME +STATE .*\nwork +running +here +2 vCPUs, 1\.0 GiB +suggests +ready\n$/,
+    value: [expect.objectContaining({ name: 'work' })],
+  },
+  {
+    name: 'hosts lists those known',
+    args: ['hosts'],
+    script: { 'hosts.list': () => [host()] },
+    words: /^NAME .*\ntower +ready +1\.2 ms away +10\.0\.0\.2:7420 +found nearby\n$/,
+    value: [host()],
+  },
+  {
+    name: 'hosts list without any says how to get one',
+    args: ['hosts', 'list'],
+    script: { 'hosts.list': () => [] },
+    words: /^No hosts yet\. Run "homeward host"/,
+    value: [],
+  },
+  {
+    name: 'hosts add takes an IPv6 address in brackets',
+    args: ['hosts', 'add', '[fd00::20]:7420'],
+    script: { 'hosts.add': () => host({ paired: false }) },
+    words: /^Added tower\. Pair with it: homeward pair tower\n$/,
+    value: host({ paired: false }),
+    asked: { call: 'hosts.add', params: { address: 'fd00::20', port: 7420 } },
+  },
+  {
+    name: 'hosts forget',
+    args: ['hosts', 'forget', 'tower'],
+    script: { 'hosts.forget': () => ({}) },
+    words: /^Forgotten\.\n$/,
+    value: {},
+    asked: { call: 'hosts.forget', params: { host: 'tower' } },
+  },
+  {
+    name: 'peers lists pairings',
+    args: ['peers'],
+    script: { 'peers.list': () => [peer] },
+    words: /tower +VMs of this computer visit it +2026-11-19 +abababababababab\n$/,
+    value: [peer],
+  },
+  {
+    name: 'peers rename',
+    args: ['peers', 'rename', 'tower', 'attic'],
+    script: { 'peers.rename': () => ({ ...peer, name: 'attic' }) },
+    words: /^It is called attic now\.\n$/,
+    value: { ...peer, name: 'attic' },
+    asked: { call: 'peers.rename', params: { fingerprint: 'tower', name: 'attic' } },
+  },
+  {
+    name: 'peers revoke --yes',
+    args: ['peers', 'revoke', 'tower', '--yes'],
+    script: { 'peers.revoke': () => ({}) },
+    words: /^The pairing is ended\.\n$/,
+    value: {},
+    asked: { call: 'peers.revoke', params: { fingerprint: 'tower' } },
+  },
+  {
+    name: 'auto sets the level',
+    args: ['auto', 'work', 'automatic'],
+    script: { 'vm.setLevel': ({ level }) => vm({ level }) },
+    words: /^work: automatic \(automatic\)\n$/,
+    value: vm({ level: 'automatic' }),
+    asked: { call: 'vm.setLevel', params: { vm: 'work', level: 'automatic' } },
+  },
+  {
+    name: 'auto without a level shows it',
+    args: ['auto', vmUuid.toUpperCase()],
+    script: { 'vms.list': () => [vm({ level: 'off' })] },
+    words: /^work: off \(by hand\)\n$/,
+    value: vm({ level: 'off' }),
+  },
+  {
+    name: 'offload shows how the move ended',
+    args: ['offload', 'work', '--to', 'tower'],
+    script: { 'move.offload': () => moving(), 'move.wait': () => ended() },
+    words: /^work now runs at tower\. The move took 5\.3 s, paused the VM for 120 ms and sent 482 MiB\.\n$/,
+    value: ended(),
+    asked: { call: 'move.offload', params: { vm: 'work', host: 'tower' } },
+  },
+  {
+    name: 'home shows how the move ended',
+    args: ['home', 'work'],
+    script: { 'move.home': () => moving({ direction: 'home' }), 'move.wait': () => ended({ direction: 'home' }) },
+    words: /^work now runs at home\. /,
+    value: ended({ direction: 'home' }),
+    asked: { call: 'move.home', params: { vm: 'work' } },
+  },
+  {
+    name: 'offload --detach returns at once',
+    args: ['offload', 'work', '--detach'],
+    script: { 'move.offload': () => move() },
+    words: /^Work → tower: about to start\.\n$/,
+    value: move(),
+    asked: { call: 'move.offload', params: { vm: 'work' } },
+  },
+  {
+    name: 'offload --dry-run says what it would cost',
+    args: ['offload', 'work', '--dry-run'],
+    script: { 'move.plan': () => plan({ warnings: ['open connections are lost'] }) },
+    words:
+      /^work can move to tower: about 23 s, about 512 MiB to send, post-copy if it does not converge\.\nBeware: Open connections are lost\.\n$/,
+    value: plan({ warnings: ['open connections are lost'] }),
+    asked: { call: 'move.plan', params: { vm: 'work', direction: 'out' } },
+  },
+  {
+    name: 'home --dry-run that is not possible has exit code 4 and the reasons',
+    args: ['home', 'work', '--dry-run'],
+    script: { 'move.plan': () => plan({ direction: 'home', possible: false, obstacles: ['the link is down'] }) },
+    words: /^work cannot come home from tower\.\nObstacle: The link is down\.\n$/,
+    value: expect.objectContaining({ possible: false }),
+    code: 4,
+  },
+  {
+    name: 'a move that failed has exit code 1 and says where the VM runs',
+    args: ['offload', 'work'],
+    script: {
+      'move.offload': () => move(),
+      'move.wait': () => ended({ phase: 'failed', failure: 'tower stopped answering' }),
+    },
+    words: /^work was not moved and still runs at home\. Tower stopped answering\.\n$/,
+    value: expect.objectContaining({ phase: 'failed' }),
+    code: 1,
+  },
+  {
+    name: 'a move that was cancelled has exit code 5',
+    args: ['offload', 'work'],
+    script: {
+      'move.offload': () => move(),
+      'move.wait': () => ended({ phase: 'failed', failure: 'cancelled before the switch' }),
+    },
+    words: /^The move was cancelled\. work still runs at home\.\n$/,
+    value: expect.objectContaining({ phase: 'failed' }),
+    code: 5,
+  },
+  {
+    name: 'cancel',
+    args: ['cancel', 'work'],
+    script: { 'move.cancel': () => moving() },
+    words: /^Cancelling the move of work\.\n$/,
+    value: moving(),
+  },
+  {
+    name: 'finish',
+    args: ['finish', 'work'],
+    script: { 'move.finishNow': () => moving({ phase: 'postcopy' }) },
+    words: /running there, fetching the rest of its memory, 62 %/,
+    value: moving({ phase: 'postcopy' }),
+  },
+  {
+    name: 'host on with limits',
+    args: ['host', 'on', '--port', '0', '--max-visitors', '3', '--max-memory', '8G', '--max-vcpus', '4'],
+    script: settings,
+    words: /^This computer takes visitors: 3 visitors, 8\.0 GiB, 4 vCPUs at most\.\n$/,
+    value: expect.objectContaining({ settings: expect.objectContaining({ enabled: true, maxVisitors: 3 }) }),
+    asked: {
+      call: 'host.configure',
+      params: { enabled: true, port: 0, maxVisitors: 3, maxMemoryBytes: 8 * 2 ** 30, maxVcpus: 4 },
+    },
+  },
+  {
+    name: 'host off',
+    args: ['host', 'off'],
+    script: settings,
+    words: /^This computer takes no visitors\. Limits when it does: 2 visitors/,
+    value: expect.objectContaining({ settings: expect.objectContaining({ enabled: false }) }),
+    asked: { call: 'host.configure', params: { enabled: false } },
+  },
+  {
+    name: 'host status',
+    args: ['host', 'status'],
+    script: settings,
+    words: /^This computer takes visitors: 2 visitors, 8\.0 GiB, 8 vCPUs at most\.\n$/,
+    value: { settings: hostSettings, enabled: false, visitors: [] },
+  },
+  {
+    name: 'log is oldest first, with local times and sentences',
+    args: ['log', '-n', '2'],
+    script: {
+      'log.list': () => [
+        { kind: 'move', at: '2026-11-20T10:00:05.300Z', move: ended() },
+        { kind: 'event', at: '2026-11-20T10:00:00.000Z', text: 'the engine started' },
+      ],
+    },
+    words: /^2026-11-20 10:00:00 {2}The engine started\.\n2026-11-20 10:00:05 {2}work now runs at tower\./,
+    value: [expect.objectContaining({ kind: 'event' }), expect.objectContaining({ kind: 'move' })],
+    asked: { call: 'log.list', params: { limit: 2 } },
+  },
+  {
+    name: 'doctor has exit code 1 for a problem and shows the command',
+    args: ['doctor'],
+    script: {
+      'doctor.run': () => [
+        { id: 'a', severity: 'ok', title: 'libvirt 9.0.0', detail: '' },
+        { id: 'b', severity: 'problem', title: 'No post-copy', detail: 'userfaultfd is off', command: 'sysctl -w x=1' },
+      ],
+    },
+    words: /^ok +libvirt 9\.0\.0\nPROBLEM +No post-copy\n +Userfaultfd is off\.\n +sysctl -w x=1\n$/,
+    value: [expect.anything(), expect.objectContaining({ id: 'b' })],
+    code: 1,
+  },
+])('$name', async ({ args, script = {}, words, value, asked, code = 0 }) => {
+  const ran = await both(script, args);
+  expect(ran.words.stdout).toMatch(words);
+  expect(ran.value).toEqual(value);
+  expect(ran.json.stdout.trimEnd()).not.toContain('\n');
+  expect([ran.words.code, ran.json.code]).toEqual([code, code]);
+  if (asked !== undefined) expect(ran.asked).toContainEqual(asked);
+});
+
+test.each([
+  [[], 'The engine is stopped.\n'],
+  [['--json'], '{"stopped":true}\n'],
+])('engine stop waits until the engine has gone', async (extra, stdout) => {
+  const engine = await scriptedEngine({
+    'engine.stop': () => {
+      setTimeout(() => void engine.server.close(), 50);
+      return {};
+    },
+  });
+  expect(await runCli(engine.env, ['engine', 'stop', ...extra])).toEqual({ code: 0, stdout, stderr: '' });
+  expect(engine.server.clients).toBe(0);
+});
+
+test('an error of the engine gives its sentence and hint, in words and as JSON, and its exit code', async () => {
+  const { words, json, value } = await both(
+    {
+      'move.offload': () => {
+        throw new HomewardError('host-full', 'Tower is full.', { hint: 'Try another.' });
+      },
+    },
+    ['offload', 'work'],
+  );
+  expect(words).toEqual({ code: 4, stdout: '', stderr: 'homeward: Tower is full.\n  Try another.\n' });
+  expect(value).toEqual({ error: { code: 'host-full', message: 'Tower is full.', hint: 'Try another.' } });
+  expect(json).toMatchObject({ code: 4, stderr: '' });
+});
+
+test.each([
+  ['bad-input', 2],
+  ['unknown-vm', 2],
+  ['unknown-host', 2],
+  ['engine-not-running', 3],
+  ['vm-away', 4],
+  ['not-paired', 4],
+  ['incompatible', 4],
+  ['too-late', 4],
+  ['cancelled', 5],
+  ['host-unreachable', 1],
+  ['disk-full', 1],
+  ['libvirt', 1],
+] as const)('error %s has exit code %i', (errorCode, exitCode) => {
+  expect(exitCodeOf(new HomewardError(errorCode, 'x'))).toBe(exitCode);
+});
+
+test.each([
+  [['hosts', 'add', 'tower'], /"tower" is not ADDRESS:PORT\./],
+  [['hosts', 'add', 'fd00::20:7420'], /is not ADDRESS:PORT\./],
+  [['hosts', 'add', 'tower:99999'], /is not ADDRESS:PORT\./],
+  [['host', 'on', '--port', '70000'], /--port is "70000"; it can be 0 to 65535\./],
+  [['host', 'on', '--max-memory', 'much'], /"much" is not a size\./],
+  [['host', 'maybe'], /Allowed choices are on, off, status/],
+  [['log', '-n', '0'], /--lines is "0"; it can be 1 to 10000\./],
+  [['auto', 'work', 'maybe'], /Allowed choices are off, suggest, automatic/],
+  [['offload'], /missing required argument 'vm'/],
+  [['offload', 'work', '--fast'], /unknown option '--fast'/],
+  [['teleport'], /unknown command 'teleport'/],
+  [['offload', 'work', 'home'], /too many arguments/],
+])('bad input %j has exit code 2 and is explained, in words and as JSON', async (args, message) => {
+  const engine = await scriptedEngine({ 'vms.list': () => [] });
+  const [words, json] = await Promise.all([runCli(engine.env, args), runCli(engine.env, [...args, '--json'])]);
+  expect(words).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) });
+  expect(json.code).toBe(2);
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    error: { code: 'bad-input', message: expect.stringMatching(message) },
+  });
+});
+
+test('a name that fits no VM or several is refused', async () => {
+  const twin = vm({ uuid: '00000000-0000-0000-0000-000000000001', connection: 'system' });
+  const engine = await scriptedEngine({ 'vms.list': () => [vm(), twin] });
+  expect(await runCli(engine.env, ['auto', 'wrk'])).toMatchObject({
+    code: 2,
+    stderr: 'homeward: There is no VM called wrk.\n  See: homeward vms\n',
+  });
+  expect(await runCli(engine.env, ['auto', 'work'])).toMatchObject({
+    code: 2,
+    stderr: 'homeward: work names 2 VMs.\n  Use its UUID: homeward vms --json\n',
+  });
+});
+
+test('status tells moves, suggestions, VMs, hosts and visitors', async () => {
+  const engine = await scriptedEngine({}, () =>
+    status({
+      moves: [moving()],
+      suggestions: [
+        {
+          at: '2026-11-20T10:00:00.000Z',
+          vm: vmUuid,
+          vmName: 'build box',
+          policy: 'muda',
+          action: 'offload',
+          host: hostFingerprint,
+          hostName: 'tower',
+          reason: 'busy for 40 s',
+          outcome: 'suggested',
+        },
+      ],
+      host: {
+        enabled: true,
+        port: 7420,
+        visitors: [
+          {
+            visit: '1'.repeat(32),
+            vm: vmUuid,
+            vmName: 'guest',
+            state: 'running',
+            since: new Date().toISOString(),
+            memoryBytes: 2 ** 29,
+            vcpus: 1,
+          },
+        ],
+      },
+    }),
+  );
+  const { stdout, code } = await runCli(engine.env, ['status']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^eva: engine 0\.1\.0, process 4242, for 2 min \d+ s\n/);
+  expect(stdout).toContain(
+    'Moves\n  work → tower: copying memory, 62 %, 190 MiB of 512 MiB left, 22 MiB/s, about 8.6 s\n',
+  );
+  expect(stdout).toContain(
+    "Suggestion: move build box to tower. Busy for 40 s.\n    homeward offload 'build box' --to tower\n",
+  );
+  expect(stdout).toMatch(/\nVMs\n {2}NAME .*\n {2}work +moving +here/);
+  expect(stdout).toMatch(/\nHosts\n {2}NAME .*\n {2}tower +ready/);
+  expect(stdout).toContain('Visitors\n  Listening on port 7420.\n  guest: running, 1 vCPU, 512 MiB, for a moment\n');
+});
+
+test('--help of every command has exit code 0 and names its options', async () => {
+  const { env } = await emptySurroundings();
+  const commands = ['status', 'vms', 'adopt', 'auto', 'offload', 'home', 'cancel', 'finish', 'hosts', 'peers'];
+  commands.push('pair', 'host', 'log', 'doctor', 'engine');
+  const helps = await Promise.all(commands.map((command) => runCli(env, [command, '--help'])));
+  for (const [index, help] of helps.entries()) {
+    expect(help.code, commands[index]).toBe(0);
+    expect(help.stdout).toContain(`Usage: homeward ${commands[index]}`);
+  }
+  const main = await runCli(env, ['--help']);
+  for (const command of commands) expect(main.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+  expect(main.stdout).toContain('Exit codes:');
+});
+
+test('what another machine says cannot steer the terminal', async () => {
+  const engine = await scriptedEngine({
+    'move.offload': () => {
+      throw new HomewardError('refused', '\u001b]0;owned\u0007no');
+    },
+  });
+  const { stderr } = await runCli(engine.env, ['offload', 'work']);
+  expect(stderr).toMatch(/^homeward: .\]0;owned.no\n$/);
+  expect(stderr).not.toContain('\u001b');
+});
+
+test('a reader that has seen enough is no error', async () => {
+  const engine = await scriptedEngine({
+    'log.list': () =>
+      Array.from({ length: 5_000 }, () => ({ kind: 'event', at: '2026-11-20T10:00:00.000Z', text: 'x'.repeat(100) })),
+  });
+  const cli = startCli(engine.env, ['log']);
+  cli.child.stdout?.destroy();
+  expect(await cli.ended).toMatchObject({ code: 0, stderr: '' });
+});
