@@ -1,13 +1,12 @@
-import type { Connection } from '../libvirt/index.ts';
+import type { DomainStatsRecord } from '../libvirt/index.ts';
 import { Backoff } from './backoff.ts';
 import type { Clock } from './clock.ts';
 import type { Reading } from './rates.ts';
-import { pollStats } from './stats.ts';
 
 export interface AwayWatchOptions {
   readonly uuid: string;
-  /** To the libvirt of the visit; stays its owner's, who closes it. */
-  readonly connect: () => Promise<Connection>;
+  /** Figures of all domains at the libvirt of the visit. */
+  readonly poll: () => Promise<readonly DomainStatsRecord[]>;
   readonly clock: Clock;
   readonly onReading: (reading: Reading) => void;
   readonly onState: () => void;
@@ -34,9 +33,9 @@ export class AwayWatch {
   async tick(): Promise<void> {
     if (this.#isBusy || this.#isClosed || !this.#backoff.isDue) return;
     this.#isBusy = true;
-    const { uuid, connect, clock, onReading } = this.#options;
+    const { uuid, poll, clock, onReading } = this.#options;
     try {
-      const records = await pollStats(await connect());
+      const records = await poll();
       const record = records.find((candidate) => candidate.uuid === uuid);
       this.#setState(record?.stats.stateNumber);
       this.#backoff.succeeded();

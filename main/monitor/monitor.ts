@@ -5,6 +5,7 @@ import { AwayWatch } from './away-watch.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type HomeDomain, HomeWatch } from './home-watch.ts';
 import type { Obstacle } from './obstacle.ts';
+import { pollStats } from './stats.ts';
 import { Track } from './track.ts';
 
 export interface MonitorOptions {
@@ -102,7 +103,7 @@ export class Monitor extends EventEmitter<MonitorEvents> {
     this.#leave(uuid);
     const away = new AwayWatch({
       uuid,
-      connect,
+      poll: async () => pollStats(await connect()),
       clock: this.#clock,
       onReading: (reading) => this.#onReading(uuid, reading),
       onState: () => this.emit('change'),
