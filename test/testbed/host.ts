@@ -108,7 +108,7 @@ export class BedHost {
   /** A power cut: the cable goes dead first, so that no goodbye of a dying process reaches anyone. */
   async powerOff(): Promise<void> {
     const pid = this.initPid;
-    await this.#switch.admin('ip', ['link', 'set', this.name, 'down']);
+    await this.#switch.admin('ip', ['link', 'del', this.name]);
     process.kill(pid, 'SIGKILL');
     this.#initPid = undefined;
     while (isAlive(pid)) await sleep(5);
@@ -121,8 +121,10 @@ export class BedHost {
     // nsenter stays outside the PID namespace and waits for the one child that is the command.
     const enteredPid = child.pid;
     while (enteredPid !== undefined && child.exitCode === null && child.signalCode === null) {
-      const pid = childrenOf(enteredPid)[0]?.pid;
-      if (pid !== undefined) return { pid, child, exited, kill: (signal = 'SIGTERM') => killIfAlive(pid, signal) };
+      const entry = childrenOf(enteredPid)[0];
+      const pid = entry?.pid;
+      if (pid !== undefined && !isEntering(entry))
+        return { pid, child, exited, kill: (signal = 'SIGTERM') => killIfAlive(pid, signal) };
       await sleep(5);
     }
     const { code, signal } = await exited;
@@ -194,12 +196,22 @@ export class BedHost {
     return spawn('nsenter', [...this.#userNamespace(), ...target, '--', ...inside], {
       env: { ...this.env, ...options.env },
       stdio: options.stdio ?? 'pipe',
+      // Ctrl-C is not for nsenter: were it to die first, nobody in the bed could reap its child, and the bed would wait.
+      detached: true,
     });
   }
 
   #userNamespace(): readonly string[] {
     return asRoot ? [] : [`--user=/proc/${this.#switch.bedPid}/ns/user`, '--preserve-credentials'];
   }
+}
+
+/** Whether a process is still one of the steps of `#enter`, about to become the command. */
+function isEntering(entry: ProcessEntry | undefined): boolean {
+  const [program, option] = entry?.args ?? [];
+  return (
+    program === undefined || program === 'nsenter' || (program === 'env' && option?.startsWith('--chdir=') === true)
+  );
 }
 
 export function isAlive(pid: number): boolean {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Beats } from './beats.ts';
 import type { Bed } from './bed.ts';
 import { countRunningCopies } from './copies.ts';
 import type { Guest } from './guest/define.ts';
@@ -25,13 +26,6 @@ export interface GuestReport {
   readonly echo_worst_us: number;
 }
 
-interface Beat {
-  readonly number: number;
-  /** performance.now() when it arrived here. */
-  readonly at: number;
-  readonly host: string;
-}
-
 /** One QEMU of the guest, and our two wires into it. */
 interface Place {
   readonly qemu: GuestProcess;
@@ -52,11 +46,9 @@ export class Observer {
   readonly #bed: Bed;
   readonly #guest: Guest;
   readonly #places = new Map<number, Place>();
-  readonly #beats: Beat[] = [];
-  readonly #seen = new Set<number>();
+  readonly #beats = new Beats();
   readonly #replies = new Map<number, (reply: Record<string, unknown>) => void>();
   readonly #looking: NodeJS.Timeout;
-  #repeated = 0;
   #nextId = 1;
   #maxCopies = 0;
 
@@ -75,42 +67,33 @@ export class Observer {
 
   /** Name of the host the last beat came from. */
   get host(): string | undefined {
-    return this.#beats.at(-1)?.host;
+    return this.#beats.host;
   }
 
   get lastBeat(): number {
-    return this.#beats.at(-1)?.number ?? 0;
+    return this.#beats.highest;
   }
 
   /** Numbers never heard between the first beat and the last: sent while no wire was up, or by nobody. */
   get lostBeats(): number {
-    const numbers = this.#beats.map(({ number }) => number);
-    return numbers.length === 0
-      ? 0
-      : numbers.reduce((a, b) => Math.max(a, b)) - (numbers[0] ?? 0) + 1 - this.#seen.size;
+    return this.#beats.lost;
   }
 
   /** Numbers heard twice. Anything but 0 means the guest was restarted, or ran twice at once. */
   get repeatedBeats(): number {
-    return this.#repeated;
+    return this.#beats.repeated;
   }
 
-  /** Longest silence that touches the span between two moments (performance.now()), the edges included. */
+  /** Longest silence that touches the span between two moments (performance.now()). */
   longestGapMs(from = 0, to = performance.now()): number {
-    let longest = 0;
-    let before: number | undefined;
-    for (const { at } of this.#beats) {
-      if (before !== undefined && at >= from && before <= to) longest = Math.max(longest, at - before);
-      before = at;
-    }
-    return before !== undefined && before < to ? Math.max(longest, to - before) : longest;
+    return this.#beats.longestGapMs(from, to);
   }
 
   /** Resolves when a beat newer than all so far has arrived, on `host` if given. */
   async nextBeat(options: { readonly host?: string; readonly timeoutMs?: number } = {}): Promise<void> {
-    const before = this.#beats.length;
+    const before = this.#beats.count;
     const deadline = performance.now() + (options.timeoutMs ?? 30_000);
-    while (this.#beats.length === before || (options.host !== undefined && this.host !== options.host)) {
+    while (this.#beats.count === before || (options.host !== undefined && this.host !== options.host)) {
       if (performance.now() > deadline) throw new Error(`${this.#guest.name} sent no beat in time.`);
       await sleep(5);
     }
@@ -211,9 +194,7 @@ export class Observer {
   #heard(line: string, host: string): void {
     const number = Number(/^B (\d+)$/.exec(line)?.[1]);
     if (!Number.isInteger(number)) return; // the end of a line that began before we listened
-    if (this.#seen.has(number)) this.#repeated++;
-    this.#seen.add(number);
-    this.#beats.push({ number, at: performance.now(), host });
+    this.#beats.heard(number, performance.now(), host);
   }
 
   #answered(line: string): void {
