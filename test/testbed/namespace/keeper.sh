@@ -10,5 +10,7 @@ if [ "$(id -u)" = 0 ]; then user=; else user='--user --map-root-user'; fi
 # shellcheck disable=SC2086 # $user is none or two words
 unshare $user --mount --net --uts --pid --fork --kill-child=KILL -- "$here/bed.sh" "$folder" "$(id -u)" "$(id -g)"
 code=$?
+# What a host closed to its own user opens again, or an ordinary user could not remove it.
+chmod -R u+rwX -- "$folder"
 rm -rf -- "$folder"
 exit "$code"
