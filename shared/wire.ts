@@ -3,7 +3,9 @@
  *
  *   TLS 1.3, ALPN names what a connection is for:
  *     homeward-pair/1     strangers comparing a code (trust/)
- *     homeward-control/1  one per laptop: JSON-RPC lines, calls below, heartbeat
+ *     homeward-control/1  one per laptop: a StreamAnswer line from the host (known or not, and why), then
+ *                         JSON-RPC lines, calls below, heartbeat. The first line the laptop sends makes it the
+ *                         laptop's control connection in place of any earlier one.
  *     homeward-stream/1   one per byte stream: a StreamHello line, a StreamAnswer line, then raw bytes
  *
  * The laptop dials everything. A stream the host wants is asked for with `stream.wanted` on the control
