@@ -53,6 +53,11 @@ export interface ReadyChanges {
   readonly errorPolicy: 'stop';
 }
 
+/** Ends like what libvirt gives. */
+function serializeDomain(domain: XmlElement): string {
+  return `${serializeXml(domain)}\n`;
+}
+
 function devicesOf(domain: XmlElement): XmlElement {
   const devices = find(domain, 'devices');
   if (devices === undefined) {
@@ -167,7 +172,7 @@ export function placeDomain(xml: string, placement: Placement): string {
       listenOnLoopback(graphics);
     }
   }
-  return serializeXml(domain);
+  return serializeDomain(domain);
 }
 
 function readyDisk(disk: XmlElement, target: string, place: NbdPlace, errorPolicy: 'stop'): void {
@@ -247,5 +252,5 @@ export function makeReady(xml: string, changes: ReadyChanges): string {
   if (changes.machine !== undefined && osType !== undefined) {
     setAttribute(osType, 'machine', changes.machine);
   }
-  return serializeXml(domain);
+  return serializeDomain(domain);
 }

@@ -27,7 +27,7 @@ export class WorkerThread<To, From extends { readonly kind: string }> {
 
   constructor(entry: URL, data: unknown, uris: readonly string[], handlers: WorkerHandlers<From>) {
     this.#uris = uris;
-    this.#worker = new Worker(entry, { workerData: data, resourceLimits });
+    this.#worker = new Worker(entry, { workerData: data, resourceLimits, execArgv: [] });
     living.add(this);
     this.#worker.on('message', (message: From | SocketNotice) => {
       if (isSocketNotice(message)) {

@@ -157,16 +157,20 @@ export function encodeEntities(value: string): string {
   });
 }
 
-function serializeAttributes(attributes: ReadonlyMap<string, string>): string {
+type Quote = "'" | '"';
+
+function serializeAttributes(attributes: ReadonlyMap<string, string>, quote: Quote): string {
+  const other = quote === "'" ? '"' : "'";
   return [...attributes]
     .map(([name, raw]) => {
-      const quote = raw.includes("'") ? '"' : "'";
-      return ` ${name}=${quote}${raw}${quote}`;
+      const mark = raw.includes(quote) ? other : quote;
+      return ` ${name}=${mark}${raw}${mark}`;
     })
     .join('');
 }
 
-export function serializeXml(node: XmlNode): string {
+/** libvirt writes single quotes, except in metadata, which it leaves to libxml2: kept, so that differences stay few. */
+export function serializeXml(node: XmlNode, quote: Quote = "'"): string {
   switch (node.kind) {
     case 'text':
       return node.raw;
@@ -175,12 +179,13 @@ export function serializeXml(node: XmlNode): string {
     case 'cdata':
       return `<![CDATA[${node.raw}]]>`;
     case 'instruction':
-      return `<?${node.name}${serializeAttributes(node.attributes)}?>`;
+      return `<?${node.name}${serializeAttributes(node.attributes, quote)}?>`;
     case 'element': {
-      const open = `<${node.name}${serializeAttributes(node.attributes)}`;
+      const open = `<${node.name}${serializeAttributes(node.attributes, quote)}`;
+      const inner = node.name === 'metadata' ? '"' : quote;
       return node.children.length === 0
         ? `${open}/>`
-        : `${open}>${node.children.map(serializeXml).join('')}</${node.name}>`;
+        : `${open}>${node.children.map((child) => serializeXml(child, inner)).join('')}</${node.name}>`;
     }
   }
 }
