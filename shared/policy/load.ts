@@ -40,13 +40,13 @@ export interface LoadAverage {
 
 /** `samples` in order of time, none later than `now`. */
 export function loadAverage(samples: readonly Sample[], vcpus: number, now: number): LoadAverage {
-  const guest = samples.filter((sample) => sample.guestLoad1 !== undefined);
-  const newest = guest.at(-1);
+  const newest = samples.findLast(({ guestLoad1 }) => guestLoad1 !== undefined);
   if (newest?.guestLoad1 !== undefined && now - newest.at <= 3 * tickMs) {
-    const series = [...ticks(guest, now, (sample) => sample.guestLoad1 ?? 0).values()];
+    const told = samples.filter(({ guestLoad1 }) => guestLoad1 !== undefined);
+    const series = perTick(told, now, ({ guestLoad1 = 0 }) => guestLoad1).map(({ mean }) => mean);
     return { value: newest.guestLoad1, falling: isFalling(series), loadedFrom: vcpus, source: 'guest' };
   }
-  const series = damped(ticks(samples, now, demand));
+  const series = damped(perTick(samples, now, demand));
   return {
     value: series.at(-1) ?? 0,
     falling: isFalling(series),
@@ -59,31 +59,46 @@ function demand(sample: Sample): number {
   return Math.min(sample.busyVcpus + sample.waitingVcpus, sample.vcpus) + diskWait(sample);
 }
 
-/** Mean per finished tick, by tick number; ticks lie on whole multiples of 5 s so that a moving window keeps them. */
-function ticks(samples: readonly Sample[], now: number, figure: (sample: Sample) => number): Map<number, number> {
-  const sums = new Map<number, { sum: number; count: number }>();
+interface Tick {
+  readonly number: number;
+  readonly mean: number;
+}
+
+/** Mean per finished tick; ticks lie on whole multiples of 5 s so that a moving window keeps them. */
+function perTick(samples: readonly Sample[], now: number, figure: (sample: Sample) => number): Tick[] {
+  const ticks: Tick[] = [];
+  let number = 0;
+  let sum = 0;
+  let count = 0;
   for (const sample of samples) {
-    const tick = Math.ceil(sample.at / tickMs);
-    if (tick * tickMs > now) continue;
-    const entry = sums.get(tick) ?? { sum: 0, count: 0 };
-    sums.set(tick, { sum: entry.sum + figure(sample), count: entry.count + 1 });
+    const own = Math.ceil(sample.at / tickMs);
+    if (own * tickMs > now) break;
+    if (own !== number && count > 0) {
+      ticks.push({ number, mean: sum / count });
+      sum = 0;
+      count = 0;
+    }
+    number = own;
+    sum += figure(sample);
+    count += 1;
   }
-  return new Map([...sums].map(([tick, { sum, count }]) => [tick, sum / count]));
+  if (count > 0) ticks.push({ number, mean: sum / count });
+  return ticks;
 }
 
 /** One value per tick that has samples; a hole leaves the average where it was. */
-function damped(counts: ReadonlyMap<number, number>): number[] {
-  const series: number[] = [];
+function damped(ticks: readonly Tick[]): number[] {
+  let series: number[] = [];
   let value = 0;
   let previous: number | undefined;
-  for (const [tick, count] of counts) {
-    if (previous !== undefined && tick - previous > forgetAfterTicks) {
+  for (const { number, mean } of ticks) {
+    if (previous !== undefined && number - previous > forgetAfterTicks) {
       value = 0;
-      series.length = 0;
+      series = [];
     }
-    value = value * decayPerTick + count * (1 - decayPerTick);
+    value = value * decayPerTick + mean * (1 - decayPerTick);
     series.push(value);
-    previous = tick;
+    previous = number;
   }
   return series;
 }

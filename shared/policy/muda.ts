@@ -26,7 +26,7 @@ export function muda(input: PolicyInput): Judgement {
   const { vm, now } = input;
   const forbidden = whyNotNow(input);
   if (forbidden !== undefined) return stay(forbidden);
-  const samples = vm.samples.filter((sample) => sample.at <= now).sort((a, b) => a.at - b.at);
+  const samples = inOrder(vm.samples, now);
   const newest = samples.at(-1);
   if (newest === undefined || now - newest.at > staleAfterMs) {
     return stay(
@@ -37,6 +37,14 @@ export function muda(input: PolicyInput): Judgement {
   }
   const load = loadAverage(samples, vm.vcpus, now);
   return vm.place.kind === 'away' ? judgeAway(input, vm.place, samples, load) : judgeAtHome(input, samples, load);
+}
+
+/** A clock that was set back leaves samples out of order, or of a time to come. */
+function inOrder(samples: readonly Sample[], now: number): readonly Sample[] {
+  const isInOrder = samples.every(
+    ({ at }, index) => at <= now && (index === 0 || (samples[index - 1]?.at ?? at) <= at),
+  );
+  return isInOrder ? samples : samples.filter(({ at }) => at <= now).sort((a, b) => a.at - b.at);
 }
 
 function whyNotNow({ vm, now, settings }: PolicyInput): string | undefined {
