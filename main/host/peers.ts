@@ -1,34 +1,24 @@
-/** The laptops that are connected now, and the streams wanted from them. */
+/** The laptops that have been here since the engine started, and the streams wanted from them. */
 import type { Duplex } from 'node:stream';
-import type { z } from 'zod';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HomewardError } from '../../shared/errors.ts';
-import type { HostNotice, HostNotices, WantedStream } from '../../shared/wire.ts';
+import type { PeerLink, StreamWish } from '../link/index.ts';
 
-type WithoutToken<T> = T extends unknown ? Omit<T, 'stream'> : never;
-/** A stream to ask for; the link adds the token that tells its answer from others. */
-export type StreamWish = WithoutToken<WantedStream>;
+/** As much of a laptop's link as this room needs. */
+export type Peer = Pick<PeerLink, 'fingerprint' | 'name' | 'connected' | 'requestStream' | 'notify'>;
 
-/** One laptop's control connection, as the link shows it. */
-export interface PeerConnection {
-  readonly fingerprint: string;
-  readonly name: string;
-  /** Rejects where the laptop refuses, or the link is gone. */
-  requestStream(wish: StreamWish): Promise<Duplex>;
-  notify<K extends HostNotice>(name: K, payload: z.input<HostNotices[K]>): void;
-}
+const lookAgainMs = 200;
 
-export class ConnectedPeers {
-  readonly #connections = new Map<string, PeerConnection>();
-  readonly #waiting = new Set<() => void>();
+export class Peers {
+  readonly #links = new Map<string, Peer>();
 
-  /** The newest connection of a laptop replaces an older one. */
-  add(connection: PeerConnection): void {
-    this.#connections.set(connection.fingerprint, connection);
-    for (const wake of this.#waiting) wake();
+  /** The newest of one laptop replaces an older one: it was revoked and paired anew. */
+  add(link: Peer): void {
+    this.#links.set(link.fingerprint, link);
   }
 
-  get(fingerprint: string): PeerConnection | undefined {
-    return this.#connections.get(fingerprint);
+  get(fingerprint: string): Peer | undefined {
+    return this.#links.get(fingerprint);
   }
 
   /**
@@ -37,32 +27,19 @@ export class ConnectedPeers {
    */
   async requestStream(fingerprint: string, wish: StreamWish, signal: AbortSignal): Promise<Duplex> {
     for (;;) {
-      const connection = await this.#connected(fingerprint, signal);
-      try {
-        const stream = await connection.requestStream(wish);
-        if (!signal.aborted) return stream;
-        stream.destroy();
-      } catch (error) {
-        if (!(error instanceof HomewardError && error.code === 'host-unreachable')) throw error;
-        if (this.#connections.get(fingerprint) === connection) this.#connections.delete(fingerprint);
-      }
-    }
-  }
-
-  async #connected(fingerprint: string, signal: AbortSignal): Promise<PeerConnection> {
-    for (;;) {
       signal.throwIfAborted();
-      const connection = this.#connections.get(fingerprint);
-      if (connection) return connection;
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#waiting.delete(wake);
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        this.#waiting.add(wake);
-        signal.addEventListener('abort', wake);
-      });
+      const link = this.#links.get(fingerprint);
+      if (link?.connected === true) {
+        try {
+          const stream = await link.requestStream(wish);
+          if (!signal.aborted) return stream;
+          stream.destroy();
+        } catch (error) {
+          if (!(error instanceof HomewardError && error.code === 'host-unreachable')) throw error;
+        }
+      } else {
+        await sleep(lookAgainMs, undefined, { signal });
+      }
     }
   }
 }

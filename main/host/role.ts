@@ -6,17 +6,17 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Handlers } from '../../shared/endpoint.ts';
 import { errorFrom, HomewardError } from '../../shared/errors.ts';
 import type { HostFacts } from '../../shared/model/host.ts';
 import { admit } from '../../shared/plan/admission.ts';
 import type { HostSettings } from '../../shared/rpc.ts';
-import type { HostCalls, StreamHello, VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
+import type { VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
 import type { Libvirt } from '../libvirt/index.ts';
+import type { HostHandlers, LocalHello } from '../link/index.ts';
 import { benchmark } from './benchmark.ts';
 import { Cage } from './cage.ts';
 import { readCpu, readMemory } from './machine.ts';
-import { ConnectedPeers, type PeerConnection } from './peers.ts';
+import { type Peer, Peers } from './peers.ts';
 import { HostProbe } from './probe.ts';
 import { Visit, type VisitOptions } from './visit.ts';
 import type { VisitState } from './visit-state.ts';
@@ -58,12 +58,10 @@ interface Guest {
   readonly residentBytes: number;
 }
 
-type LocalHello = Extract<StreamHello, { kind: 'libvirt' | 'migration' }>;
-
 export class HostRole {
   readonly #options: HostRoleOptions;
   readonly #clock: Clock;
-  readonly #peers = new ConnectedPeers();
+  readonly #peers = new Peers();
   readonly #probe: HostProbe;
   readonly #residents = new Map<string, Resident>();
   /** Prepares and ends under way, so that repeating either waits for the first. */
@@ -111,12 +109,11 @@ export class HostRole {
     this.#residents.clear();
   }
 
-  /** What the link answers a laptop's calls with. Streams wanted from that laptop go to its newest connection. */
-  handlersFor(peer: PeerConnection): Handlers<HostCalls> {
+  /** What the link answers a laptop's calls with. Streams its visits want are asked for there. */
+  handlersFor(peer: Peer): HostHandlers {
     this.#peers.add(peer);
     const owner = peer.fingerprint;
     return {
-      ping: () => ({}),
       'host.facts': () => this.facts(),
       'host.benchmark': ({ fresh }) =>
         benchmark(fresh, {
@@ -251,6 +248,7 @@ export class HostRole {
     const there = this.#residents.get(request.visit);
     if (there) {
       const visit = this.#visitOf(owner, request.visit);
+      if (visit.state === 'gone') throw new HomewardError('refused', 'This visit has ended; prepare a new one.');
       if (JSON.stringify(visit.request) !== JSON.stringify(request)) {
         throw new HomewardError('refused', 'A visit with this token was prepared for something else.');
       }

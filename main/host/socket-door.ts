@@ -1,10 +1,9 @@
 /** UNIX sockets on which the engine listens; each connection is joined to another stream, opened for it. */
-import { rm } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
-import { splice } from './splice.ts';
+import { serveUnixSocket, splice, type UnixServer } from '../link/index.ts';
 
 /** A visit has few disks and NICs; more connections than this at once are not an accident. */
 const maxConnections = 64;
@@ -15,8 +14,8 @@ export type OpenOtherEnd = (signal: AbortSignal) => Promise<Duplex>;
 export class SocketDoor {
   readonly #folder: string;
   readonly #onFault: (error: unknown) => void;
-  readonly #servers = new Map<string, Promise<Server>>();
-  readonly #sockets = new Set<Socket>();
+  readonly #servers = new Map<string, Promise<UnixServer>>();
+  #connections = 0;
 
   /** `folder` must be one that no visit may write to, or it could put something else in a socket's place. */
   constructor(folder: string, onFault: (error: unknown) => void) {
@@ -26,7 +25,9 @@ export class SocketDoor {
 
   /** Listens at `fileName`; listening there already is fine. */
   async open(fileName: string, openOther: OpenOtherEnd): Promise<void> {
-    const listening = this.#servers.get(fileName) ?? this.#start(fileName, openOther);
+    const listening =
+      this.#servers.get(fileName) ??
+      serveUnixSocket(join(this.#folder, fileName), (socket) => this.#serve(socket, openOther));
     this.#servers.set(fileName, listening);
     try {
       await listening;
@@ -36,40 +37,23 @@ export class SocketDoor {
     }
   }
 
+  /** Stops listening and cuts every connection. */
   async close(): Promise<void> {
     const servers = await Promise.allSettled(this.#servers.values());
     this.#servers.clear();
-    for (const socket of this.#sockets) socket.destroy();
-    for (const server of servers) {
-      if (server.status === 'fulfilled') await new Promise((resolve) => server.value.close(resolve));
-    }
-  }
-
-  async #start(fileName: string, openOther: OpenOtherEnd): Promise<Server> {
-    const path = join(this.#folder, fileName);
-    // What an engine that died has left behind.
-    await rm(path, { force: true });
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
-      this.#serve(socket, openOther),
-    );
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-    return server;
+    await Promise.all(servers.map((server) => (server.status === 'fulfilled' ? server.value.close() : undefined)));
   }
 
   #serve(socket: Socket, openOther: OpenOtherEnd): void {
-    socket.on('error', () => undefined);
-    if (this.#sockets.size >= maxConnections) {
+    if (this.#connections >= maxConnections) {
       socket.destroy();
       this.#onFault(new HomewardError('refused', `A visit wants more than ${maxConnections} streams at once.`));
       return;
     }
-    this.#sockets.add(socket);
+    this.#connections += 1;
     const gone = new AbortController();
     socket.once('close', () => {
-      this.#sockets.delete(socket);
+      this.#connections -= 1;
       gone.abort();
     });
     openOther(gone.signal).then(

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { Fingerprint } from '../../shared/model/identifiers.ts';
 import { VisitInfo, type VisitPaths, VisitRequest } from '../../shared/wire.ts';
+import type { StreamWish } from '../link/index.ts';
 import { Cage } from './cage.ts';
 import {
   cacheBytesPerDisk,
@@ -20,7 +21,7 @@ import {
   readCacheSwitch,
 } from './disk-cache.ts';
 import { diskSocketName, insidePaths, nicEnd, nicPort, nicSocketName } from './inside.ts';
-import type { ConnectedPeers, StreamWish } from './peers.ts';
+import type { Peers } from './peers.ts';
 import { SocketDoor } from './socket-door.ts';
 import type { VisitState } from './visit-state.ts';
 
@@ -34,13 +35,13 @@ type VisitRecord = z.infer<typeof VisitRecord>;
 
 export interface VisitOptions {
   readonly folder: string;
-  readonly peers: ConnectedPeers;
+  readonly peers: Peers;
   readonly onFault: (error: unknown) => void;
 }
 
 export class Visit {
   readonly #cage: Cage;
-  readonly #peers: ConnectedPeers;
+  readonly #peers: Peers;
   /** Towards the laptop: disks, NICs, migrations home. */
   readonly #doors: SocketDoor;
   /** Towards the visit's libvirtd, for the engine alone. */

@@ -1,0 +1,177 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
+import { PassThrough } from 'node:stream';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { StreamWish } from '../../main/link/index.ts';
+import { domainXml, eventually, mib, processesBelow, sandboxPid, visitRequest, Workstation } from './host-fixture.ts';
+
+describe('a visit', () => {
+  let host: Workstation;
+  beforeAll(async () => {
+    host = await Workstation.start();
+  });
+  afterEach(() => host.clear());
+  afterAll(() => host.close());
+
+  it('is prepared once however often that is asked for, and ends with everything in it', async () => {
+    const laptop = host.laptop();
+    const request = visitRequest({ disks: ['vda', 'vdb'], nics: 1 });
+    const [paths, again] = await Promise.all([
+      laptop.calls['visit.prepare'](request),
+      laptop.calls['visit.prepare'](request),
+    ]);
+    expect(paths).toEqual({
+      disks: { vda: '/hw/disk-vda.sock', vdb: '/hw/disk-vdb.sock' },
+      exportName: 'disk',
+      nicPorts: [7_000],
+    });
+    expect(again).toEqual(paths);
+    const inside = await processesBelow(await sandboxPid(host, request.visit));
+    const commands = inside.map(({ command }) => command.split('/').at(-1));
+    expect(commands.filter((command) => command === 'libvirtd')).toHaveLength(1);
+    expect(commands.filter((command) => command === 'nbdkit')).toHaveLength(2);
+    expect(commands.filter((command) => command === 'socat')).toHaveLength(1);
+
+    await laptop.calls['visit.end']({ visit: request.visit });
+    await laptop.calls['visit.end']({ visit: request.visit });
+    expect(laptop.calls['visit.list']({})).toEqual({ visits: [] });
+    expect(inside.filter(({ pid }) => existsSync(`/proc/${pid}`))).toEqual([]);
+    expect(await readdir(`${host.folder}/v`)).toEqual([]);
+  });
+
+  it('tells its laptop what becomes of the domain', async () => {
+    const laptop = host.laptop();
+    const request = await laptop.visit();
+    const libvirt = await laptop.connect(request);
+    await libvirt.createXml(domainXml(request));
+    await eventually(() => host.notices.find(({ state }) => state === 'running'));
+    await libvirt.suspend(request.vm);
+    await eventually(() => host.notices.find(({ state }) => state === 'paused'));
+    await libvirt.destroy(request.vm);
+    await eventually(() => host.notices.find(({ state }) => state === 'gone'));
+    expect(host.role.visits().map(({ state }) => state)).toEqual(['gone']);
+    await expect(laptop.calls['visit.prepare'](request)).rejects.toMatchObject({ code: 'refused' });
+  });
+
+  it('belongs to its laptop alone', async () => {
+    const request = await host.laptop().visit();
+    const stranger = host.laptop();
+    const { visit } = request;
+    await expect(host.role.openLocal(stranger.fingerprint, { kind: 'libvirt', visit })).rejects.toMatchObject({
+      code: 'refused',
+    });
+    await expect(stranger.calls['visit.prepare'](request)).rejects.toMatchObject({ code: 'refused' });
+    await expect(stranger.calls['visit.listen']({ visit, name: 'a' })).rejects.toMatchObject({ code: 'refused' });
+    await stranger.calls['visit.end']({ visit });
+    expect(stranger.calls['visit.list']({})).toEqual({ visits: [] });
+    expect(host.role.visits()).toHaveLength(1);
+  });
+
+  it('of a VM that is there already is refused, and takes the place of one that came to nothing', async () => {
+    const laptop = host.laptop();
+    const first = await laptop.visit();
+    const second = await laptop.visit({ vm: first.vm });
+    expect(host.role.visits().map(({ visit }) => visit)).toEqual([second.visit]);
+    const libvirt = await laptop.connect(second);
+    await libvirt.createXml(domainXml(second));
+    await eventually(() => host.role.visits().find(({ state }) => state === 'running'));
+    await expect(laptop.visit({ vm: first.vm })).rejects.toMatchObject({ code: 'vm-busy' });
+  });
+
+  it('beyond the limits of the owner is refused, also when two ask at once', async () => {
+    host.settings = { ...host.settings, maxVisitors: 1 };
+    const laptop = host.laptop();
+    const both = await Promise.allSettled([laptop.visit(), laptop.visit()]);
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    await expect(laptop.calls['visit.admit'](visitRequest())).rejects.toMatchObject({ code: 'host-full' });
+  });
+
+  it('outlives the engine: the next one adopts it, with its domain, and can end it', async () => {
+    const laptop = host.laptop();
+    const request = await laptop.visit();
+    const libvirt = await laptop.connect(request);
+    await libvirt.createXml(domainXml(request));
+    await eventually(() => host.role.visits().find(({ state }) => state === 'running'));
+    const pid = await sandboxPid(host, request.visit);
+
+    await host.restartEngine();
+    expect(host.role.visits()).toMatchObject([{ visit: request.visit, state: 'running' }]);
+    expect(await sandboxPid(host, request.visit)).toBe(pid);
+    expect(await libvirt.state(request.vm)).toMatchObject({ state: 'running' });
+
+    await laptop.calls['visit.end']({ visit: request.visit });
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+  });
+
+  it('keeps its domain when its libvirtd is killed, and gets a new libvirtd', async () => {
+    const laptop = host.laptop();
+    const request = await laptop.visit();
+    const libvirt = await laptop.connect(request);
+    await libvirt.createXml(domainXml(request));
+    await eventually(() => host.role.visits().find(({ state }) => state === 'running'));
+    const inside = await processesBelow(await sandboxPid(host, request.visit));
+    const pidOf = (name: string): number => inside.find(({ command }) => command.endsWith(name))?.pid ?? -1;
+    const qemu = pidOf('qemu-system-x86_64');
+    process.kill(pidOf('libvirtd'), 'SIGKILL');
+    await eventually(
+      async () => (await libvirt.state(request.vm).catch(() => undefined))?.state === 'running' || undefined,
+    );
+    expect(existsSync(`/proc/${qemu}`)).toBe(true);
+    expect(host.role.visits()).toMatchObject([{ state: 'running' }]);
+  });
+
+  it('whose sandbox dies is gone', async () => {
+    const laptop = host.laptop();
+    const request = await laptop.visit();
+    process.kill(await sandboxPid(host, request.visit), 'SIGKILL');
+    await eventually(() => host.notices.find(({ state }) => state === 'gone'));
+    await expect(
+      host.role.openLocal(laptop.fingerprint, { kind: 'libvirt', visit: request.visit }),
+    ).rejects.toMatchObject({ code: 'refused' });
+  });
+
+  it('asks its laptop for disks and frames, and waits for a laptop that is away', async () => {
+    const wishes: StreamWish[] = [];
+    const laptop = host.laptop((wish) => {
+      wishes.push(wish);
+      return Promise.resolve(new PassThrough());
+    });
+    const request = await laptop.visit({ disks: ['vda'], nics: 1 });
+    await host.restartEngine();
+    const libvirt = await laptopless(host, laptop.fingerprint, request.visit);
+    await libvirt.createXml(
+      domainXml(request, {
+        devices: `<interface type='client'><source address='127.0.0.1' port='7000'/><mac address='52:54:00:12:34:56'/></interface>`,
+      }),
+    );
+    expect(wishes).toEqual([]);
+    laptop.arrive();
+    await eventually(() => wishes.find((wish) => wish.kind === 'frames' && wish.nic === 0));
+  });
+
+  it('that is larger than admitted is ended, with a sentence', async () => {
+    const laptop = host.laptop();
+    const request = await laptop.visit({ memoryBytes: 64 * mib });
+    const libvirt = await laptop.connect(request);
+    // The sandbox may be gone before libvirt has answered.
+    await libvirt.createXml(domainXml(request, { memoryMib: 512 })).catch(() => undefined);
+    await eventually(() => (host.role.visits().length === 0 ? true : undefined));
+    expect(host.faults.map(String).join()).toMatch(/admitted with 64 MiB and 1 vCPUs, and defines 512 MiB/);
+  });
+
+  it('with a record that cannot be read is ended by the next engine', async () => {
+    const request = await host.laptop().visit();
+    const pid = await sandboxPid(host, request.visit);
+    await writeFile(`${host.visitFolder(request.visit)}/visit.json`, randomBytes(20));
+    await host.restartEngine();
+    expect(host.role.visits()).toEqual([]);
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+    expect(host.faults).toMatchObject([{ code: 'damaged-file' }]);
+  });
+});
+
+/** The visit's libvirt for a laptop whose control connection is not up. */
+function laptopless(host: Workstation, fingerprint: string, visit: string) {
+  return host.connect(() => host.role.openLocal(fingerprint, { kind: 'libvirt', visit }));
+}
