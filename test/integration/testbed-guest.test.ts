@@ -174,7 +174,8 @@ async function startSandboxedLibvirtd(inside: string): Promise<{ folder: string;
   await bed.workstation.spawn(
     'bwrap',
     [
-      ...['--unshare-user', '--uid', '1000', '--gid', '1000', '--unshare-uts', '--unshare-ipc', '--unshare-net'],
+      // Not root in there, or libvirtd would be a system one; and it wants its user in /etc/passwd, as nobody is.
+      ...['--unshare-user', '--uid', '65534', '--gid', '65534', '--unshare-uts', '--unshare-ipc', '--unshare-net'],
       ...['--unshare-pid', '--hostname', 'visitor', '--die-with-parent', '--ro-bind', '/usr', '/usr', ...links],
       ...['--ro-bind', '/etc', '/etc', '--ro-bind', join(folder, 'hosts'), '/etc/hosts', '--proc', '/proc'],
       ...['--dev', '/dev', '--ro-bind', '/sys', '/sys', '--tmpfs', '/tmp', '--dir', inside, '--tmpfs', '/run'],
