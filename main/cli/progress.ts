@@ -26,7 +26,7 @@ export function barText(move: Move, columns: number): string {
   const progress = moving ? move.progress : undefined;
   const { percent, left, rate, timeLeft } = progressView(progress);
   const share = progressShare(progress);
-  const filled = Math.round((share ?? 0) * barColumns);
+  const filled = Math.floor((share ?? 0) * barColumns);
   const bar = share === undefined ? undefined : '█'.repeat(filled) + '░'.repeat(barColumns - filled);
   const first = `${routeWords(move)}: ${phaseWords(move.phase, move.direction)}`;
   let shown = [percent, bar, timeLeft, rate, left].map(() => false);

@@ -32,12 +32,17 @@ export function createLog({ file, level = process.env['HOMEWARD_LOG'] ?? 'info',
       level,
       base: { pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[secret]' },
+      redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor },
       serializers: { err: describeError },
     },
     stream ??
       destination({ dest: file ?? 2, sync: true, mkdir: false, ...(file === undefined ? {} : { mode: 0o600 }) }),
   );
+}
+
+/** `code` is also the name of an error's kind, which the log is for. */
+function censor(value: unknown, path: string[]): unknown {
+  return path.at(-1) === 'code' && !/^\d{6}$/.test(String(value)) ? value : '[secret]';
 }
 
 function describeError(error: unknown): unknown {

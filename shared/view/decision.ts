@@ -60,7 +60,7 @@ export function pairingView(pairing: Pairing): PairingView {
 export function logSentence(entry: LogEntry): string {
   switch (entry.kind) {
     case 'move':
-      return entry.move.endedAt === undefined ? sentence(moveLine(entry.move)) : moveSummary(entry.move);
+      return entry.move.endedAt === undefined ? `${moveLine(entry.move)}.` : moveSummary(entry.move);
     case 'decision':
       return decisionSentence(entry.decision);
     case 'event':

@@ -95,7 +95,7 @@ export function moveSummary(move: Move): string {
     case 'lost':
       return `${move.vmName} does not run any more. ${sentence(move.failure ?? 'The reason is not known')}`;
     default:
-      return sentence(moveLine(move));
+      return `${moveLine(move)}.`;
   }
 }
 

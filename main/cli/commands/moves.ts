@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Direction, Move } from '../../../shared/model/move.ts';
-import { moveLine, planLines, sentence } from '../../../shared/view/index.ts';
+import { moveLine, planLines } from '../../../shared/view/index.ts';
 import type { EngineClient } from '../client.ts';
 import { type Context, does, type Outcome, withEngine } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -70,7 +70,7 @@ Examples:
       .addHelpText('after', '\nExample:\n  homeward finish work'),
     async ({ output }, _options, vm = '') => {
       const finishing = await withEngine((engine) => engine.call('move.finishNow', { vm }));
-      output.result(finishing, () => sentence(moveLine(finishing)));
+      output.result(finishing, () => `${moveLine(finishing)}.`);
       return exitCodes.ok;
     },
   );
@@ -88,7 +88,7 @@ async function move(context: Context, direction: Direction, vm: string, options:
     direction === 'out' ? engine.call('move.offload', { vm, ...host }) : engine.call('move.home', { vm });
   if (options.detach === true) {
     const started = await withEngine(begin);
-    output.result(started, () => sentence(moveLine(started)));
+    output.result(started, () => `${moveLine(started)}.`);
     return exitCodes.ok;
   }
   return followMove(output, begin);

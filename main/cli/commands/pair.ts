@@ -63,7 +63,7 @@ async function pair(context: Context, engine: EngineClient, host: string, option
 /** Shows the code and asks; with `expected` the comparison is made here. */
 export async function compareCode(context: Context, pairing: Pairing, expected?: string): Promise<boolean> {
   const view = pairingView(pairing);
-  context.output.note(`${view.title}\n\n    ${view.code}\n`);
+  context.output.note(`${view.title}\n\n    ${view.code}\n\n`);
   if (expected !== undefined) return expected.replaceAll(' ', '') === pairing.code;
   return context.asker.confirm(view.question);
 }

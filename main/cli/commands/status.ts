@@ -61,8 +61,8 @@ function visitors({ host }: Status, nowMs: number): string[] {
 async function watchStatus(output: Output): Promise<number> {
   const stop = new AbortController();
   const stopListening = onInterrupts(() => stop.abort());
+  const redraw = !output.json && process.stdout.isTTY;
   const show = (status: Status): void => {
-    const redraw = !output.json && process.stdout.isTTY;
     if (redraw) {
       const words = printable(statusWords(status, output.columns, Date.now()));
       process.stdout.write(
@@ -88,6 +88,7 @@ async function watchStatus(output: Output): Promise<number> {
     });
     return exitCodes.interrupted;
   } finally {
+    if (redraw) process.stdout.write('\n');
     stopListening();
   }
 }

@@ -122,7 +122,7 @@ test.each<{
     name: 'offload --detach returns at once',
     args: ['offload', 'work', '--detach'],
     script: { 'move.offload': () => move() },
-    words: /^Work → tower: about to start\.\n$/,
+    words: /^work → tower: about to start\.\n$/,
     value: move(),
     asked: { call: 'move.offload', params: { vm: 'work' } },
   },
