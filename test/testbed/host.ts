@@ -214,7 +214,7 @@ function isEntering(entry: ProcessEntry | undefined): boolean {
   );
 }
 
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
@@ -223,7 +223,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-export function killIfAlive(pid: number, signal: NodeJS.Signals): void {
+function killIfAlive(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {

@@ -10,7 +10,7 @@ export interface ProcessEntry {
 }
 
 /** Every process this machine shows, whatever namespace it lives in. */
-export function allProcesses(): Map<number, ProcessEntry> {
+function allProcesses(): Map<number, ProcessEntry> {
   const found = new Map<number, ProcessEntry>();
   for (const name of readdirSync('/proc')) {
     const entry = /^\d+$/.test(name) ? processEntry(Number(name)) : undefined;
