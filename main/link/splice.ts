@@ -2,8 +2,10 @@ import type { Duplex } from 'node:stream';
 
 /**
  * Carries bytes both ways between two connections, at the pace of the slower. An end of one direction ends that
- * direction on the other side and leaves the way back open; a failure of either destroys both. Fulfilled when
- * both are closed; never rejects.
+ * direction on the other side and leaves the way back open; a failure of either destroys both. To the machine at the
+ * other end of a TLS connection its destruction looks like an end, so what is carried must have its own way to
+ * tell a whole message from a cut one; NBD, libvirt's RPC and QEMU's migration stream do. Fulfilled when both are
+ * closed; never rejects.
  */
 export async function splice(a: Duplex, b: Duplex): Promise<void> {
   a.pipe(b);

@@ -7,6 +7,8 @@ import { fingerprintOf, type Identity } from '../trust/index.ts';
 
 /** To connect, shake hands, say hello and answer it: each. */
 export const handshakeTimeoutMs = 10_000;
+/** A destroyed connection looks half-closed from the other end; probes find out that nobody is there. */
+const keepAliveMs = 30_000;
 /** A hello or an answer; more before the newline ends the connection. */
 const maxHelloBytes = 8_192;
 
@@ -35,6 +37,8 @@ export function serverOptions(identity: Identity): TlsOptions {
     ALPNProtocols: Object.values(alpn),
     handshakeTimeout: handshakeTimeoutMs,
     noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveMs,
   };
 }
 
@@ -59,6 +63,7 @@ export async function dial(
   const options = { ...common(identity), host: address, port, ALPNProtocols: [protocol], servername: '' };
   const socket = connect(options);
   socket.setNoDelay(true);
+  socket.setKeepAlive(true, keepAliveMs);
   const where = `${address} port ${port}`;
   await new Promise<void>((resolve, reject) => {
     const settle = (error?: Error): void => {
