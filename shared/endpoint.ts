@@ -92,9 +92,10 @@ export interface BareEndpoint<Uses extends CallTable, Sends extends NoticeTable>
 export interface LineSocket {
   setEncoding(encoding: 'utf8'): unknown;
   on(event: 'data', listener: (text: string) => void): unknown;
-  on(event: 'close', listener: () => void): unknown;
+  on(event: 'end' | 'close', listener: () => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   write(text: string): unknown;
+  end(): unknown;
   destroy(): unknown;
   readonly destroyed: boolean;
   readonly writableLength: number;
@@ -320,6 +321,8 @@ export function endpointOver<
   });
   // Node throws an error event nobody listens to; `close` follows it and says all there is to say.
   socket.on('error', () => undefined);
+  // Half a conversation is none, also where the socket would allow it.
+  socket.on('end', () => socket.end());
   socket.on('close', () => endpoint.close(options.whenClosed()));
   return endpoint;
 }

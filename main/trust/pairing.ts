@@ -69,7 +69,9 @@ export function runPairing(connection: Duplex, options: PairingOptions): Pairing
       ),
     whenClosed: () => new HomewardError('pairing-failed', 'The other machine ended the pairing.'),
   });
-  connection.once('close', () => fail(new HomewardError('pairing-failed', 'The other machine ended the pairing.')));
+  for (const event of ['end', 'close']) {
+    connection.once(event, () => fail(new HomewardError('pairing-failed', 'The other machine ended the pairing.')));
+  }
 
   function post(message: PairingMessage): void {
     switch (message.kind) {

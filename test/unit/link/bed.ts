@@ -145,10 +145,11 @@ export async function until(condition: () => boolean, timeoutMs = 5_000): Promis
   }
 }
 
-/** All that `stream` says until it ends. */
+/** All that `stream` says until it ends; unlike `for await`, leaves what it still has to say alone. */
 export async function readAll(stream: Duplex): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await new Promise<void>((resolve, reject) => stream.once('end', resolve).once('error', reject));
   return Buffer.concat(chunks);
 }
 
