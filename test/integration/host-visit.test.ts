@@ -1,10 +1,22 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { StreamWish } from '../../main/link/index.ts';
-import { domainXml, eventually, mib, processesBelow, sandboxPid, visitRequest, Workstation } from './host-fixture.ts';
+import { probeSector, probeText } from '../../main/host/probe-sector.ts';
+import { connectUnixSocket, type StreamWish } from '../../main/link/index.ts';
+import {
+  canConnect,
+  domainXml,
+  eventually,
+  mib,
+  processesBelow,
+  sandboxPid,
+  visitRequest,
+  Workstation,
+} from './host-fixture.ts';
 
 describe('a visit', () => {
   let host: Workstation;
@@ -148,6 +160,59 @@ describe('a visit', () => {
     expect(wishes).toEqual([]);
     laptop.arrive();
     await eventually(() => wishes.find((wish) => wish.kind === 'frames' && wish.nic === 0));
+  });
+
+  it('boots from a disk at home, through its cache and a stream it asked for', async () => {
+    const image = join(host.folder, 'disk.img');
+    const door = join(host.folder, 'disk.sock');
+    const disk = Buffer.alloc(mib);
+    probeSector().copy(disk);
+    await writeFile(image, disk);
+    const home = spawn('nbdkit', ['--foreground', '--unix', door, 'file', image], { stdio: 'ignore' });
+    const exports: StreamWish[] = [];
+    const laptop = host.laptop((wish) => {
+      exports.push(wish);
+      return connectUnixSocket(door);
+    });
+    try {
+      await eventually(async () => ((await canConnect(door)) ? true : undefined));
+      const request = await laptop.visit({ disks: ['vda'] });
+      const libvirt = await laptop.connect(request);
+      const disk = `<disk type='network' device='disk'><driver name='qemu' type='raw' cache='none'/>
+        <source protocol='nbd' name='disk'><host transport='unix' socket='/hw/disk-vda.sock'/></source><target dev='vda' bus='virtio'/></disk>
+        <serial type='file'><source path='/hw/tmp/serial'/></serial>`;
+      await libvirt.createXml(domainXml(request, { devices: disk }));
+      const serial = join(host.visitFolder(request.visit), 'hw/tmp/serial');
+      await eventually(async () =>
+        (await readFile(serial, 'utf8').catch(() => '')).includes(probeText) ? true : undefined,
+      );
+      expect(exports[0]).toEqual({ kind: 'disk', visit: request.visit, disk: 'vda' });
+    } finally {
+      home.kill();
+    }
+  });
+
+  it('receives a VM that moves in and lets it move on, over sockets at the same path on both sides', async () => {
+    const laptop = host.laptop((wish) => {
+      if (wish.kind !== 'migration') return Promise.reject(new Error('Only migrations here.'));
+      return host.role.openLocal(laptop.fingerprint, { kind: 'migration', visit: there.visit, name: wish.name });
+    });
+    const here = await laptop.visit();
+    const there = visitRequest();
+    await laptop.calls['visit.prepare'](there);
+    await laptop.calls['visit.listen']({ visit: here.visit, name: 'out-1' });
+    const source = await laptop.connect(here);
+    const destination = await laptop.connect(there);
+    await source.createXml(domainXml(here));
+    await host.libvirt.migrate({
+      sourceUri: source.uri,
+      destinationUri: destination.uri,
+      uuid: here.vm,
+      flags: ['live'],
+      migrateUri: `unix://${here.migrationFolder}/out-1`,
+    });
+    expect(await destination.state(here.vm)).toMatchObject({ state: 'running' });
+    await eventually(() => host.notices.find(({ visit, state }) => visit === here.visit && state === 'gone'));
   });
 
   it('that is larger than admitted is ended, with a sentence', async () => {
