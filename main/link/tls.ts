@@ -146,7 +146,8 @@ export async function readLine(socket: TLSSocket, timeoutMs: number): Promise<st
       timeoutMs,
     );
     socket.on('readable', onReadable).on('end', onGone).on('close', onGone).on('error', onGone);
-    onReadable();
+    if (socket.readableEnded || socket.destroyed) onGone();
+    else onReadable();
   });
 }
 

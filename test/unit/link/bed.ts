@@ -148,8 +148,10 @@ export async function until(condition: () => boolean, timeoutMs = 5_000): Promis
 /** All that `stream` says until it ends; unlike `for await`, leaves what it still has to say alone. */
 export async function readAll(stream: Duplex): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  await new Promise<void>((resolve, reject) => stream.once('end', resolve).once('error', reject));
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk)).resume();
+  if (!stream.readableEnded) {
+    await new Promise<void>((resolve, reject) => stream.once('end', resolve).once('error', reject));
+  }
   return Buffer.concat(chunks);
 }
 
