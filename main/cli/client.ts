@@ -24,7 +24,7 @@ export interface ClientOptions {
 const callTimeoutMs = 120_000;
 const connectTimeoutMs = 5_000;
 
-export function engineSocketFile(): string {
+function engineSocketFile(): string {
   return socketPathOf({ env: process.env, homeFolder: homedir(), uid: process.getuid?.() ?? 0 });
 }
 

@@ -54,7 +54,7 @@ export async function followMove(output: Output, begin: (engine: EngineClient) =
   }
 }
 
-export function outcomeOf(move: Move): number {
+function outcomeOf(move: Move): number {
   if (move.phase === 'done') return exitCodes.ok;
   return wasCancelled(move) ? exitCodes.cancelled : exitCodes.failed;
 }

@@ -30,9 +30,10 @@ export interface StartedEngine {
 
 /**
  * Starts an engine in a process group of its own, so that Ctrl-C does not reach it, and waits until it answers.
+ * @param options `host`: a host for as long as it runs, whatever the settings say.
  * @throws HomewardError with the engine's last words where it ends, `timeout` where it does not answer.
  */
-export async function startEngine(): Promise<StartedEngine> {
+export async function startEngine(options: { readonly host: boolean }): Promise<StartedEngine> {
   const logFile = engineLogFile();
   await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
   const sizeBytes = await stat(logFile).then(
@@ -42,7 +43,8 @@ export async function startEngine(): Promise<StartedEngine> {
   if (sizeBytes > largestLogBytes) await rename(logFile, `${logFile}.old`);
   const log = await open(logFile, 'a', 0o600);
   const before = (await log.stat()).size;
-  const child = spawn(process.execPath, [engineProgram], { detached: true, stdio: ['ignore', log.fd, log.fd] });
+  const args = options.host ? [engineProgram, '--host'] : [engineProgram];
+  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log.fd, log.fd] });
   await log.close();
   const ended = once(child, 'exit').then(() => 'ended' as const);
   const giveUpAtMs = performance.now() + readyTimeoutMs;

@@ -16,9 +16,9 @@ export interface Paths {
 }
 
 /** sun_path of sockaddr_un holds 108 bytes, one of them the closing zero (unix(7)). */
-export const maxSocketPathBytes = 107;
+const maxSocketPathBytes = 107;
 
-export function surroundings(): Surroundings {
+function surroundings(): Surroundings {
   return { env: process.env, homeFolder: homedir(), uid: process.getuid?.() ?? 0 };
 }
 

@@ -54,7 +54,8 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        clients.close();
+        // The call that asks for the end is answered a few microtasks after its handler has set the end going.
+        setImmediate(() => clients.close());
       }),
   };
 }

@@ -37,7 +37,7 @@ export function suggestionCommand({ action, outcome, vmName, hostName }: Decisio
   return `homeward offload ${quoted(vmName)}${hostName === undefined ? '' : ` --to ${quoted(hostName)}`}`;
 }
 
-export interface PairingView {
+interface PairingView {
   /** "123 456". */
   readonly code: string;
   readonly title: string;

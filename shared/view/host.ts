@@ -2,7 +2,7 @@ import type { Host } from '../model/host.ts';
 import type { VisitInfo } from '../wire.ts';
 import { count, formatBytes, formatDuration, formatSince } from './units.ts';
 
-export interface HostView {
+interface HostView {
   readonly name: string;
   /** "ready", "not paired", "out of reach", or why it cannot be used. */
   readonly state: string;
@@ -35,7 +35,7 @@ export function hostLine(host: Host): string {
 }
 
 /** IPv6 in brackets, as one types it. */
-export function formatAddress(address: string, port: number): string {
+function formatAddress(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 

@@ -2,15 +2,13 @@
 export {
   decisionSentence,
   logSentence,
-  type PairingView,
   pairingView,
   suggestionCommand,
 } from './decision.ts';
-export { formatAddress, type HostView, hostLine, hostView, visitLine } from './host.ts';
+export { hostLine, hostView, visitLine } from './host.ts';
 export {
   moveLine,
   moveSummary,
-  type ProgressView,
   phaseWords,
   planLines,
   progressShare,
@@ -18,5 +16,5 @@ export {
   routeWords,
   wasCancelled,
 } from './move.ts';
-export { count, formatBytes, formatCode, formatDuration, formatRate, formatSince, sentence } from './units.ts';
-export { levelWords, stateWords, type VmView, vmLine, vmView } from './vm.ts';
+export { count, formatBytes, formatDuration, formatRate, formatSince, sentence } from './units.ts';
+export { levelWords, vmLine, vmView } from './vm.ts';

@@ -47,7 +47,7 @@ export function progressShare(progress: Progress | undefined): number | undefine
 }
 
 /** Figures of a move under way: what a bar shows beside itself, each part alone. */
-export interface ProgressView {
+interface ProgressView {
   readonly percent: string | undefined;
   /** Memory still to come. */
   readonly left: string | undefined;

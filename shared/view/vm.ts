@@ -3,7 +3,7 @@ import type { Level, Vm, VmState } from '../model/vm.ts';
 import { moveLine } from './move.ts';
 import { count, formatBytes, formatSince } from './units.ts';
 
-export interface VmView {
+interface VmView {
   readonly name: string;
   /** "here", "at tower for 12 min". */
   readonly place: string;
@@ -19,7 +19,7 @@ export interface VmView {
   readonly readiness: string;
 }
 
-export function stateWords(state: VmState): string {
+function stateWords(state: VmState): string {
   switch (state) {
     case 'running':
       return 'running';

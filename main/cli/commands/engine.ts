@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { HomewardError } from '../../../shared/errors.ts';
-import { connectEngine, pause } from '../client.ts';
+import { connectEngine, isNoEngine, pause } from '../client.ts';
 import { does, type Outcome } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
@@ -42,7 +42,7 @@ async function detached(output: Output): Promise<Outcome> {
     output.result({ started: false, pid: running.pid }, () => `The engine is running already: process ${running.pid}.`);
     return exitCodes.ok;
   }
-  const { child, status } = await startEngine();
+  const { child, status } = await startEngine({ host: false });
   child.unref();
   output.result(
     { started: true, pid: status.pid, log: engineLogFile() },
@@ -54,8 +54,16 @@ async function detached(output: Output): Promise<Outcome> {
 async function stop(output: Output): Promise<Outcome> {
   const engine = await connectEngine();
   try {
-    await engine.call('engine.stop', {});
-    const ended = await Promise.race([engine.closed.then(() => true), pause(stopTimeoutMs).then(() => false)]);
+    await engine.call('engine.stop', {}).catch((error: unknown) => {
+      // One that is gone before it could answer is what was asked for.
+      if (!isNoEngine(error)) throw error;
+    });
+    const waited = new AbortController();
+    const ended = await Promise.race([
+      engine.closed.then(() => true),
+      pause(stopTimeoutMs, waited.signal).then(() => false),
+    ]);
+    waited.abort();
     if (!ended) throw new HomewardError('timeout', `The engine has not ended within ${stopTimeoutMs / 1_000} s.`);
   } finally {
     engine.close();

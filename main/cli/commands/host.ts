@@ -75,7 +75,7 @@ function limitsOf(options: HostOptions): Partial<HostSettings> {
 
 function hostWords(settings: HostSettings, host: Status['host'], nowMs: number): string {
   const limits = `${count(settings.maxVisitors, 'visitor')}, ${formatBytes(settings.maxMemoryBytes)}, ${count(settings.maxVcpus, 'vCPU')} at most`;
-  const state = settings.enabled
+  const state = host.enabled
     ? `This computer takes visitors${host.port === undefined ? '' : ` on port ${host.port}`}: ${limits}.`
     : `This computer takes no visitors. Limits when it does: ${limits}.`;
   return [state, ...host.visitors.map((visit) => `  ${visitLine(visit, nowMs)}`)].join('\n');
@@ -83,7 +83,7 @@ function hostWords(settings: HostSettings, host: Status['host'], nowMs: number):
 
 async function beHost(context: Context, limits: Partial<HostSettings>): Promise<Outcome> {
   const { output } = context;
-  const started = (await statusOfEngine()) === undefined ? await startEngine() : undefined;
+  const started = (await statusOfEngine()) === undefined ? await startEngine({ host: true }) : undefined;
   const pairings = new PairingQueue();
   const visitors = new VisitorNews(context);
   const engine = await connectEngine({
@@ -98,7 +98,9 @@ async function beHost(context: Context, limits: Partial<HostSettings>): Promise<
   });
   void engine.closed.then(() => pairings.close());
   try {
-    const settings = await engine.call('host.configure', { ...limits, enabled: true });
+    // An engine of our own is a host by how it was started; one that is there already has to be told.
+    const changes = started === undefined ? { ...limits, enabled: true } : limits;
+    const settings = await engine.call('host.configure', changes);
     const status = await engine.call('engine.status', {});
     visitors.update(status);
     output.result(

@@ -38,7 +38,7 @@ function logLine(entry: LogEntry): string {
 }
 
 /** "2026-11-20 10:05:33" where the reader is. */
-export function localTime(at: string): string {
+function localTime(at: string): string {
   const date = new Date(at);
   const two = (number: number): string => String(number).padStart(2, '0');
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;

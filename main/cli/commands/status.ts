@@ -31,7 +31,7 @@ export function addStatus(program: Command): void {
   );
 }
 
-export function statusWords(status: Status, columns: number, nowMs: number): string {
+function statusWords(status: Status, columns: number, nowMs: number): string {
   const cut = (line: string): string => `  ${cutTo(line, columns - 2)}`;
   const section = (title: string, lines: readonly string[]): string[] =>
     lines.length === 0 ? [] : ['', title, ...lines.map(cut)];
