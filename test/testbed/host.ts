@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sh } from './command.ts';
-import { childrenOf, type ProcessEntry, processesOfNamespace } from './processes.ts';
+import { allProcesses, childrenOf, membersOf, type ProcessEntry } from './processes.ts';
 
 export interface Exit {
   readonly code: number | null;
@@ -150,12 +150,16 @@ export class BedHost {
     return { stdout, stderr, code };
   }
 
-  /** What runs on this host, sandboxes included; empty on a host that was left alone, or is off. */
-  processes(): readonly ProcessEntry[] {
+  /**
+   * What runs on this host, sandboxes included; empty on a host that was left alone, or is off. Who asks often takes
+   * one look at the machine (`all`) for several hosts, and asks only about the processes of interest (`among`).
+   */
+  processes(all = allProcesses(), among: Iterable<ProcessEntry> = all.values()): readonly ProcessEntry[] {
     const initPid = this.#initPid;
     if (initPid === undefined) return [];
-    return processesOfNamespace(initPid).filter(
-      (entry) => !(entry.parentPid === initPid && entry.args.join(' ') === 'sleep infinity'),
+    const isMember = membersOf(initPid, all);
+    return [...among].filter(
+      (entry) => isMember(entry) && !(entry.parentPid === initPid && entry.args.join(' ') === 'sleep infinity'),
     );
   }
 

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { BedHost } from './host.ts';
+import { allProcesses } from './processes.ts';
 
 /** A QEMU that has the guest: running it, waiting for it to arrive, or done with it. */
 export interface GuestProcess {
@@ -11,12 +12,12 @@ export interface GuestProcess {
 
 /** Every QEMU of the guest in the bed, inside sandboxes too. */
 export function guestProcesses(hosts: readonly BedHost[], uuid: string): readonly GuestProcess[] {
-  return hosts.flatMap((host) =>
-    host
-      .processes()
-      .filter(({ args }) => args[0]?.includes('qemu-system') === true && args[args.indexOf('-uuid') + 1] === uuid)
-      .map(({ pid }) => ({ pid, host: host.name })),
+  const all = allProcesses();
+  const qemus = [...all.values()].filter(
+    ({ args }) => args[0]?.includes('qemu-system') === true && args[args.indexOf('-uuid') + 1] === uuid,
   );
+  if (qemus.length === 0) return [];
+  return hosts.flatMap((host) => host.processes(all, qemus).map(({ pid }) => ({ pid, host: host.name })));
 }
 
 /**

@@ -10,7 +10,7 @@ export interface ProcessEntry {
 }
 
 /** Every process this machine shows, whatever namespace it lives in. */
-function allProcesses(): Map<number, ProcessEntry> {
+export function allProcesses(): Map<number, ProcessEntry> {
   const found = new Map<number, ProcessEntry>();
   for (const name of readdirSync('/proc')) {
     const entry = /^\d+$/.test(name) ? processEntry(Number(name)) : undefined;
@@ -20,23 +20,21 @@ function allProcesses(): Map<number, ProcessEntry> {
 }
 
 /**
- * The processes of a PID namespace and of those nested in it (a sandbox's processes belong to the host it
- * runs on), by the namespace of `initPid`; without `initPid` itself.
+ * Says of a process whether it belongs to the PID namespace of `initPid` or to one nested in it (a sandbox's processes
+ * belong to the host it runs on); `initPid` itself does not.
  */
-export function processesOfNamespace(initPid: number): readonly ProcessEntry[] {
+export function membersOf(initPid: number, all: ReadonlyMap<number, ProcessEntry>): (entry: ProcessEntry) => boolean {
   const namespace = pidNamespace(initPid);
-  if (namespace === undefined) return [];
-  const all = allProcesses();
   const verdicts = new Map<number, boolean>();
   const belongs = (entry: ProcessEntry | undefined): boolean => {
-    if (entry === undefined) return false;
+    if (entry === undefined || namespace === undefined) return false;
     const known = verdicts.get(entry.pid);
     if (known !== undefined) return known;
     const verdict = pidNamespace(entry.pid) === namespace || belongs(all.get(entry.parentPid));
     verdicts.set(entry.pid, verdict);
     return verdict;
   };
-  return [...all.values()].filter((entry) => entry.pid !== initPid && belongs(entry));
+  return (entry) => entry.pid !== initPid && belongs(entry);
 }
 
 export function childrenOf(pid: number): readonly ProcessEntry[] {

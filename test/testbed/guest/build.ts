@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { access, chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sh } from '../command.ts';
+import { takeKernel } from './kernel.ts';
 
 /** The guest, ready to be copied: nothing in it belongs to one VM. */
 export interface GuestImage {
@@ -15,21 +16,6 @@ export interface GuestImage {
 
 /** Where the boot file system ends and the disk workload's own area begins (workload.c: DATA_OFFSET). */
 export const bootAreaBytes = 64 * 1024 * 1024;
-
-/** Load order: each after what it needs. */
-const modules = [
-  'virtio_ring',
-  'virtio',
-  'virtio_pci_legacy_dev',
-  'virtio_pci_modern_dev',
-  'virtio_pci',
-  'virtio_blk',
-  'failover',
-  'net_failover',
-  'virtio_net',
-  'virtio_balloon',
-  'virtio_console',
-];
 
 const bootMenu = `DEFAULT guest
 PROMPT 0
@@ -69,9 +55,11 @@ export async function buildGuest(): Promise<GuestImage> {
 }
 
 async function buildInto(folder: string): Promise<void> {
-  const { vmlinuz, moduleFiles } = await unpackKernel(join(folder, 'kernel'));
-  await copyFile(vmlinuz, join(folder, 'vmlinuz'));
-  await packInitrd(join(folder, 'root'), moduleFiles, join(folder, 'initrd'));
+  const root = join(folder, 'root');
+  await mkdir(join(root, 'modules'), { recursive: true });
+  const modules = await takeKernel(join(folder, 'kernel'), join(folder, 'vmlinuz'), join(root, 'modules'));
+  await writeFile(join(root, 'modules/order'), `${modules.join('\n')}\n`);
+  await packInitrd(root, join(folder, 'initrd'));
   await makeTemplate(folder);
   for (const scratch of ['kernel', 'root', 'disk.raw', 'syslinux.cfg']) {
     await rm(join(folder, scratch), { recursive: true, force: true });
@@ -80,30 +68,8 @@ async function buildInto(folder: string): Promise<void> {
   await chmod(folder, 0o755);
 }
 
-/** Debian's smallest packaged kernel with virtio; apt checks its signature, dpkg only unpacks it. */
-async function unpackKernel(folder: string): Promise<{ vmlinuz: string; moduleFiles: readonly string[] }> {
-  await mkdir(folder, { recursive: true });
-  const depends = await sh('apt-cache', ['depends', 'linux-image-cloud-amd64']);
-  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
-  if (name === undefined) throw new Error('apt knows no linux-image-cloud-amd64; run `apt-get update` once as root.');
-  await sh('apt-get', ['download', name], { cwd: folder, timeoutMs: 300_000 });
-  const archive = (await readdir(folder)).find((file) => file.endsWith('.deb'));
-  if (archive === undefined) throw new Error(`apt-get downloaded no ${name}.`);
-  await sh('dpkg', ['-x', archive, 'unpacked'], { cwd: folder });
-  const boot = join(folder, 'unpacked/boot');
-  const vmlinuz = (await readdir(boot)).find((file) => file.startsWith('vmlinuz'));
-  if (vmlinuz === undefined) throw new Error(`${name} holds no kernel.`);
-  const files = await readdir(join(folder, 'unpacked/lib/modules'), { recursive: true });
-  const moduleFiles = modules.map((module) => {
-    const file = files.find((path) => path.endsWith(`/${module}.ko`));
-    if (file === undefined) throw new Error(`${name} holds no module ${module}.`);
-    return join(folder, 'unpacked/lib/modules', file);
-  });
-  return { vmlinuz: join(boot, vmlinuz), moduleFiles };
-}
-
-async function packInitrd(root: string, moduleFiles: readonly string[], initrd: string): Promise<void> {
-  for (const folder of ['bin', 'etc', 'modules', 'dev', 'proc', 'sys', 'tmp']) {
+async function packInitrd(root: string, initrd: string): Promise<void> {
+  for (const folder of ['bin', 'etc', 'dev', 'proc', 'sys', 'tmp']) {
     await mkdir(join(root, folder), { recursive: true });
   }
   await copyFile(await busybox(), join(root, 'bin/busybox'));
@@ -111,13 +77,10 @@ async function packInitrd(root: string, moduleFiles: readonly string[], initrd: 
   await copyFile(join(sources, 'udhcpc'), join(root, 'etc/udhcpc'));
   for (const file of ['bin/busybox', 'init', 'etc/udhcpc']) await chmod(join(root, file), 0o755);
   await sh('gcc', ['-O2', '-s', '-static', '-pthread', '-o', join(root, 'workload'), join(sources, 'workload.c')]);
-  for (const [index, file] of moduleFiles.entries())
-    await copyFile(file, join(root, 'modules', `${modules[index]}.ko`));
-  await writeFile(join(root, 'modules/order'), moduleFiles.map((_, index) => `${modules[index]}.ko\n`).join(''));
   await sh('sh', ['-c', 'find . | cpio --quiet -o -H newc -R 0:0 | zstd -q -19 -o "$0"', initrd], { cwd: root });
 }
 
-/** Debian's static busybox; elsewhere whatever busybox there is, if it is static. */
+/** The set-up has seen to it that it is a static one. */
 async function busybox(): Promise<string> {
   for (const path of ['/bin/busybox', '/usr/bin/busybox', '/sbin/busybox']) if (await exists(path)) return path;
   throw new Error('There is no busybox; `npm run setup` installs it.');
@@ -137,7 +100,8 @@ async function makeTemplate(folder: string): Promise<void> {
 
 async function sourcesKey(): Promise<string> {
   const hash = createHash('sha256');
-  for (const file of ['build.ts', 'init', 'udhcpc', 'workload.c']) hash.update(await readFile(join(sources, file)));
+  for (const file of ['build.ts', 'kernel.ts', 'init', 'udhcpc', 'workload.c'])
+    hash.update(await readFile(join(sources, file)));
   return hash.digest('hex').slice(0, 16);
 }
 
