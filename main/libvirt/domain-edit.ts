@@ -131,7 +131,10 @@ function listenOnLoopback(graphics: XmlElement): void {
   putElement(graphics, makeElement('listen', { type: 'address', address: '127.0.0.1' }), undefined);
 }
 
-/** Labels, cgroups, log files and socket paths belong to the machine left behind; the destination makes its own. */
+/** Where libvirt puts the sockets of channels whose owner gave no path; each daemon has its own folder. */
+const ownChannelPath = /\/libvirt\/qemu\/(run\/)?channel\//;
+
+/** Labels, cgroups, log files and libvirt's own sockets belong to the machine left behind; the destination makes its own. */
 function dropHostTraces(domain: XmlElement, devices: XmlElement): void {
   removeElements(domain, ({ name }) => name === 'seclabel' || name === 'resource');
   for (const device of elements(devices)) {
@@ -140,11 +143,7 @@ function dropHostTraces(domain: XmlElement, devices: XmlElement): void {
     if (source !== undefined) {
       removeElements(source, ({ name }) => name === 'seclabel');
     }
-    const isAgentChannel =
-      device.name === 'channel' &&
-      attribute(device, 'type') === 'unix' &&
-      attribute(find(device, 'target'), 'type') === 'virtio';
-    if (isAgentChannel) {
+    if (device.name === 'channel' && ownChannelPath.test(attribute(source, 'path') ?? '')) {
       removeElements(device, ({ name }) => name === 'source');
     }
   }

@@ -48,6 +48,7 @@ describe('readDomain', () => {
       filesystems: [{ driver: 'virtiofs' }],
       channels: [
         { type: 'unix', targetName: 'org.qemu.guest_agent.0' },
+        { type: 'unix', targetName: 'mine' },
         { type: 'spicevmc', targetName: 'com.redhat.spice.0' },
       ],
       shmem: 0,
