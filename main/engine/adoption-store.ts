@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { Port, VmUuid } from '../../shared/model/identifiers.ts';
 import { ConnectionName } from '../../shared/model/vm.ts';
+import type { Finding } from '../../shared/rpc.ts';
 import { replaceFile } from './stored-file.ts';
 
 /** A VM that was made ready: what it was before, and what serves it now. */
@@ -21,8 +22,8 @@ export type Adoption = z.infer<typeof Adoption>;
 export class AdoptionStore {
   readonly #folder: string;
   readonly #adoptions = new Map<string, Adoption>();
-  /** Files that could not be read, for doctor. */
-  readonly damaged: string[] = [];
+  /** For doctor: files that could not be read. */
+  readonly findings: Finding[] = [];
 
   static async open(folder: string): Promise<AdoptionStore> {
     const store = new AdoptionStore(folder);
@@ -33,7 +34,14 @@ export class AdoptionStore {
         const adoption = Adoption.parse(JSON.parse(await readFile(`${folder}/${name}`, 'utf8')));
         store.#adoptions.set(adoption.vm, adoption);
       } catch {
-        store.damaged.push(`${folder}/${name}`);
+        store.findings.push({
+          id: `adoption-${name}`,
+          severity: 'problem',
+          title: 'What was written of a VM cannot be read',
+          detail: `${folder}/${name} is damaged, so Homeward does not serve that VM's disk and the VM cannot start.`,
+          remedy:
+            'Put the file back from a backup, or put the VM’s own disk back into its definition by hand (virsh edit).',
+        });
       }
     }
     return store;

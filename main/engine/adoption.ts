@@ -2,13 +2,23 @@ import { createServer } from 'node:net';
 import { structuredPatch } from 'diff';
 import { HomewardError } from '../../shared/errors.ts';
 import type { Vm } from '../../shared/model/vm.ts';
-import { type DomainDescription, makeReady, readDomain } from '../libvirt/index.ts';
+import { commonMachineType } from '../../shared/plan/machine-type.ts';
+import { exportName } from '../disk/index.ts';
+import {
+  type Connection,
+  type DomainDescription,
+  makeReady,
+  parseDomainCapabilities,
+  readDomain,
+} from '../libvirt/index.ts';
 import type { Adoption, AdoptionStore } from './adoption-store.ts';
 import type { Fleet } from './fleet.ts';
 import type { HomeServices } from './home-services.ts';
+import type { Hosts } from './hosts.ts';
 
 export interface AdopterOptions {
   readonly fleet: Fleet;
+  readonly hosts: Hosts;
   readonly adoptions: AdoptionStore;
   readonly services: HomeServices;
 }
@@ -85,17 +95,48 @@ export class Adopter {
     );
     const socket = `${services.folder(vm.uuid)}/nbd.sock`;
     const after = makeReady(before, {
-      disks: Object.fromEntries(disks.map(({ target }) => [target, { socket, exportName: `home-${target}` }])),
+      disks: Object.fromEntries(
+        disks.map(({ target }) => [target, { socket, exportName: exportName('home', target) }]),
+      ),
       nics: Object.fromEntries(nics.map(({ index, port }) => [index, { address: '127.0.0.1', port }])),
       balloonStatsPeriodS,
       freePageReporting: true,
       errorPolicy: 'stop',
+      ...(await this.#common(connection, description)),
     });
     return {
       before,
       after,
       adoption: { vm: vm.uuid, name: vm.name, connection: vm.connection, originalXml: before, disks, nics },
     };
+  }
+
+  /**
+   * What this computer and every host that answers now have in common. A CPU taken from the machine it runs on
+   * (host-passthrough, host-model) would pin the VM to machines like it.
+   */
+  async #common(
+    connection: Connection,
+    { machine, arch, virtType, cpuMode }: DomainDescription,
+  ): Promise<{ machine?: string; cpuXml?: string }> {
+    const reachable = this.#options.hosts.reachable();
+    const accel = virtType === 'kvm' ? 'kvm' : 'tcg';
+    const chosen = commonMachineType(
+      machine,
+      reachable.map(({ facts }) => facts.machineTypes),
+    );
+    const change = chosen === undefined || chosen === machine ? {} : { machine: chosen };
+    if (cpuMode === undefined || cpuMode === 'custom' || reachable.length === 0) return change;
+    const target = { arch, machine: chosen ?? machine, virtType };
+    const here = parseDomainCapabilities(await connection.domainCapabilitiesXml(target)).hostModelCpuXml;
+    const there = await Promise.all(
+      reachable.map(({ host }) => host.link.call('cpu.model', { accel, machine: target.machine })),
+    );
+    if (here === undefined) return change;
+    const cpuXml = await connection.baselineHypervisorCpu([here, ...there.map((one) => one.cpuXml)], target, {
+      migratable: true,
+    });
+    return { ...change, cpuXml };
   }
 
   #needShutOff(vm: Vm): void {

@@ -54,13 +54,14 @@ export class Autopilot {
 
   #tick(): void {
     const { fleet, moves, homeFacts, onFault } = this.#options;
-    const facts = homeFacts();
-    if (facts === undefined) return;
     for (const vm of fleet.list()) {
       if (vm.level === 'off' || vm.state !== 'running' || moves.isMoving(vm.uuid)) {
         this.#last.delete(vm.uuid);
         continue;
       }
+      // Asked for here, so that a machine on which nothing is to be decided is not looked at either.
+      const facts = homeFacts();
+      if (facts === undefined) return;
       try {
         this.#consider(vm, facts);
       } catch (thrown) {

@@ -1,4 +1,4 @@
-import { HomeDisk } from '../disk/index.ts';
+import { HomeDisk, type Writer } from '../disk/index.ts';
 import { GuestNetwork } from '../network/index.ts';
 import type { Adoption } from './adoption-store.ts';
 
@@ -10,10 +10,13 @@ export interface HomeService {
 /** Storage daemons and frame relays of adopted VMs: started or found again, never stopped with the engine. */
 export class HomeServices {
   readonly #runtimeFolder: string;
+  /** Who may write a VM's disk when a daemon begins anew: whoever the journal says has the VM. */
+  readonly #writerOf: (vm: string) => Writer;
   readonly #services = new Map<string, Promise<HomeService>>();
 
-  constructor(runtimeFolder: string) {
+  constructor(runtimeFolder: string, writerOf: (vm: string) => Writer) {
     this.#runtimeFolder = runtimeFolder;
+    this.#writerOf = writerOf;
   }
 
   /** Where the daemon's socket is: part of the VM's definition, so it never changes. */
@@ -55,6 +58,7 @@ export class HomeServices {
   async #start(adoption: Adoption): Promise<HomeService> {
     const folder = this.folder(adoption.vm);
     const disk = await HomeDisk.ensure({ vm: adoption.vm, folder, disks: adoption.disks });
+    if ((await disk.writers()).length === 0) await disk.allow(this.#writerOf(adoption.vm));
     const network =
       adoption.nics.length === 0
         ? undefined

@@ -12,6 +12,8 @@ export interface KnownHost {
   readonly fingerprint: string;
   readonly name: string;
   readonly link: HostLink;
+  /** How long the link has been up; 0 while it is not. */
+  stableMs(): number;
 }
 
 export interface HostsOptions {
@@ -27,6 +29,7 @@ const factsEveryMs = 10_000;
 const linkProbeBytes = 4 * 1024 * 1024;
 
 interface Paired extends KnownHost {
+  upSinceMs?: number | undefined;
   facts?: HostFacts;
   benchmark?: Benchmark;
 }
@@ -75,8 +78,7 @@ export class Hosts {
       void paired.link.close();
     }
     for (const [fingerprint, { name }] of wanted) {
-      if (!this.#paired.has(fingerprint))
-        this.#paired.set(fingerprint, { fingerprint, name, link: this.#dial(fingerprint) });
+      if (!this.#paired.has(fingerprint)) this.#paired.set(fingerprint, this.#dial(fingerprint, name));
     }
     this.#options.onChange();
   }
@@ -91,7 +93,7 @@ export class Hosts {
         found: this.#found.has(host.fingerprint) ? 'mdns' : 'remembered',
         paired: true,
         reachable,
-        ...(reachable ? {} : { obstacle: 'It does not answer.' }),
+        ...(reachable ? {} : { obstacle: host.link.obstacle?.message ?? 'It does not answer.' }),
         ...(host.facts === undefined ? {} : { facts: host.facts }),
         ...(host.benchmark === undefined ? {} : { benchmark: host.benchmark }),
         ...(host.link.roundTripMs === undefined ? {} : { roundTripMs: host.link.roundTripMs }),
@@ -192,8 +194,11 @@ export class Hosts {
     return paired;
   }
 
-  facts(fingerprint: string): HostFacts | undefined {
-    return this.#paired.get(fingerprint)?.facts;
+  /** Paired hosts that answer and have told their facts. */
+  reachable(): { readonly host: KnownHost; readonly facts: HostFacts }[] {
+    return [...this.#paired.values()].flatMap((host) =>
+      host.facts !== undefined && host.link.state === 'up' ? [{ host, facts: host.facts }] : [],
+    );
   }
 
   /** Asked anew. @throws HomewardError `timeout`, `host-unreachable` */
@@ -222,25 +227,30 @@ export class Hosts {
     for (const host of this.#paired.values()) if (host.link.state === 'up') listener(host);
   }
 
-  #dial(fingerprint: string): HostLink {
+  #dial(fingerprint: string, name: string): Paired {
     const link = new HostLink({
       identity: this.#options.identity,
       fingerprint,
       addresses: () => this.#addresses(fingerprint),
       onWanted: this.#options.onWanted,
-      onState: (state) => {
-        if (state === 'up') this.#cameUp(fingerprint);
-        this.#options.onChange();
-      },
+      onVisitChanged: () => this.#options.onChange(),
       onFault: (thrown) => this.#options.onFault('link', thrown),
     });
-    link.start();
-    return link;
+    const host: Paired = {
+      fingerprint,
+      name,
+      link,
+      stableMs: () => (host.upSinceMs === undefined ? 0 : performance.now() - host.upSinceMs),
+    };
+    link.onState((state) => {
+      host.upSinceMs = state === 'up' ? performance.now() : undefined;
+      if (state === 'up') this.#cameUp(host);
+      this.#options.onChange();
+    });
+    return host;
   }
 
-  #cameUp(fingerprint: string): void {
-    const host = this.#paired.get(fingerprint);
-    if (host === undefined) return;
+  #cameUp(host: Paired): void {
     void this.#refresh(host);
     for (const listener of this.#upListeners) listener(host);
   }

@@ -1,26 +1,22 @@
-import { Engine } from './engine.ts';
+import { startEngine, startupWords } from './engine.ts';
 
 /** The engine's process: `homeward engine` and `homeward host` start it. Ends on SIGTERM, SIGINT or `engine.stop`. */
-async function main(): Promise<void> {
-  const engine = await Engine.start({ hostRole: process.argv.includes('--host') });
-  const stop = (): void => {
-    engine.stop().then(
-      () => process.exit(0),
-      (thrown: unknown) => {
-        process.stderr.write(`${String(thrown)}\n`);
-        process.exit(1);
-      },
-    );
-  };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
-  engine.onStopAsked(stop);
+function fail(thrown: unknown): never {
+  process.stderr.write(`${startupWords(thrown)}\n`);
+  process.exit(1);
 }
 
-main().catch((thrown: unknown) => {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  const hint =
-    thrown instanceof Error && 'hint' in thrown && thrown.hint !== undefined ? `\n${String(thrown.hint)}` : '';
-  process.stderr.write(`${message}${hint}\n`);
-  process.exit(1);
-});
+const stopAsked = Promise.withResolvers<void>();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopAsked.resolve());
+
+try {
+  const stop = await startEngine({
+    hostRole: process.argv.includes('--host'),
+    onStopAsked: () => stopAsked.resolve(),
+  });
+  await stopAsked.promise;
+  await stop();
+  process.exit(0);
+} catch (thrown) {
+  fail(thrown);
+}

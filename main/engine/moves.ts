@@ -186,6 +186,7 @@ export class Moves {
     const effects = new MoveEffects({
       libvirt,
       link: host.link,
+      linkStableMs: () => host.stableMs(),
       vm: local,
       visitLink,
       postcopyObstacle,

@@ -17,6 +17,7 @@ import type { VisitLink } from './visit-link.ts';
 export interface MoveEffectsOptions {
   readonly libvirt: Libvirt;
   readonly link: HostLink;
+  readonly linkStableMs: () => number;
   readonly vm: LocalVm;
   readonly visitLink: VisitLink;
   /** Why the flip is out of the question, from the preflight. */
@@ -76,14 +77,14 @@ export class MoveEffects implements Effects {
   }
 
   async migrate(run: MoveRun, resume: boolean): Promise<void> {
-    const { libvirt, vm, visitLink, link, postcopyObstacle } = this.#options;
+    const { libvirt, vm, visitLink, link, linkStableMs, postcopyObstacle } = this.#options;
     const name = `m-${randomBytes(4).toString('hex')}`;
     const out = run.move.direction === 'out';
     const source = await this.#source(run);
     if (out) await visitLink.listenOut(name);
     else await link.call('visit.listen', { visit: visitLink.visit, name });
     const postcopy: MigrateFlag[] = postcopyObstacle === undefined || resume ? ['postcopy'] : [];
-    const wireBefore = link.visitBytes(visitLink.visit);
+    const wireBefore = visitBytes(link, visitLink.visit);
     const following = follow({
       run,
       source,
@@ -95,9 +96,9 @@ export class MoveEffects implements Effects {
         dirtyBytesPerSec: this.#dirtyBytesPerSec,
         usedBytes: run.move.memoryBytes ?? vm.memoryBytes,
         linkBytesPerSec: this.#linkBytesPerSec,
-        linkStableMs: link.stableMs,
+        linkStableMs: linkStableMs(),
       }),
-      tick: () => run.note({ wireBytes: link.visitBytes(visitLink.visit) - wireBefore }),
+      tick: () => run.note({ wireBytes: visitBytes(link, visitLink.visit) - wireBefore }),
     });
     try {
       await libvirt.migrate({
@@ -117,7 +118,7 @@ export class MoveEffects implements Effects {
       });
     } finally {
       await following.stop();
-      run.note({ wireBytes: link.visitBytes(visitLink.visit) - wireBefore });
+      run.note({ wireBytes: visitBytes(link, visitLink.visit) - wireBefore });
     }
     await noteDowntime(run, vm);
   }
@@ -240,6 +241,14 @@ function awayXml(homeXml: string, paths: VisitPaths): string {
     ),
     nics: paths.nicPorts.map((port) => ({ address: '127.0.0.1', port })),
   });
+}
+
+/** Payload that crossed for one visit, both ways, whatever it was for. */
+function visitBytes(link: HostLink, visit: string): number {
+  return link
+    .traffic()
+    .filter((count) => count.visit === visit)
+    .reduce((sum, { sentBytes, receivedBytes }) => sum + sentBytes + receivedBytes, 0);
 }
 
 async function probe(link: HostLink, direction: 'out' | 'home'): Promise<number> {

@@ -1,10 +1,9 @@
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
-import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
 import type { WantedStream } from '../../shared/wire.ts';
 import type { Connection, Libvirt } from '../libvirt/index.ts';
-import { type HostLink, serveUnixSocket, splice, type UnixServer } from '../link/index.ts';
+import { connectUnixSocket, type HostLink, serveUnixSocket, splice, type UnixServer } from '../link/index.ts';
 import type { LocalVm } from './local-vm.ts';
 
 export interface VisitLinkOptions {
@@ -41,8 +40,9 @@ export class VisitLink {
     const visitLink = new VisitLink(options, socket);
     await makeMigrationFolder(options.migrationFolder);
     visitLink.#servers.push(
-      await serveUnixSocket(socket, (client) =>
-        visitLink.#carry(client, options.link.openStream({ kind: 'libvirt', visit: options.visit })),
+      await serveUnixSocket(
+        socket,
+        (client) => void visitLink.#carry(client, options.link.openStream({ kind: 'libvirt', visit: options.visit })),
       ),
     );
     return visitLink;
@@ -63,8 +63,10 @@ export class VisitLink {
 
   /** Way out: what connects to migration socket `name` here is carried to the visit's QEMU. */
   async listenOut(name: string): Promise<UnixServer> {
-    const server = await serveUnixSocket(this.socketPath(name), (client) =>
-      this.#carry(client, this.#options.link.openStream({ kind: 'migration', visit: this.visit, name })),
+    const server = await serveUnixSocket(
+      this.socketPath(name),
+      (client) =>
+        void this.#carry(client, this.#options.link.openStream({ kind: 'migration', visit: this.visit, name })),
     );
     this.#servers.push(server);
     return server;
@@ -151,21 +153,12 @@ async function makeMigrationFolder(folder: string): Promise<void> {
 }
 
 async function connectUnix(path: string, deadlineMs: number): Promise<Duplex> {
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   for (;;) {
     try {
-      return await new Promise<Duplex>((resolve, reject) => {
-        const socket = createConnection({ path, allowHalfOpen: true });
-        socket.once('connect', () => {
-          socket.off('error', reject);
-          resolve(socket);
-        });
-        socket.once('error', reject);
-      });
-    } catch (cause) {
-      if (Date.now() - startedAt >= deadlineMs) {
-        throw new HomewardError('internal', `Nothing answers at ${path}.`, { cause });
-      }
+      return await connectUnixSocket(path);
+    } catch (thrown) {
+      if (performance.now() - startedAt >= deadlineMs) throw thrown;
       await new Promise((resolve) => setTimeout(resolve, connectRetryMs));
     }
   }

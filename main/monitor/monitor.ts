@@ -132,6 +132,13 @@ export class Monitor extends EventEmitter<MonitorEvents> {
     return this.#home(name).connection();
   }
 
+  /** Any that works, to ask about this machine. @throws as `connection` */
+  anyConnection(): Promise<Connection> {
+    const home = this.#homes.find(({ obstacle }) => obstacle === undefined) ?? this.#homes[0];
+    if (home === undefined) throw new RangeError('No connection is watched');
+    return home.connection();
+  }
+
   uri(name: ConnectionName): string {
     return this.#home(name).uri;
   }

@@ -88,11 +88,11 @@ async function tell() {
   observer = watching;
   await watching.nextBeat({ host: 'laptop', timeoutMs: 90_000 });
   sampling = setInterval(() => void watching.runningCopies().catch(() => undefined), copiesEveryMs);
-  await watching.command('disk on');
+  await watching.command('disk 50');
   say('It has booted, writes and verifies its disk, and sends a beat every 10 ms, timed from outside.');
 
   await laptop.client.call('vm.setLevel', { vm: vmName, level: 'automatic' });
-  await watching.command('cpu on');
+  await watching.command('cpu 1');
   say('A CPU-heavy job begins in the VM, and Homeward may decide by itself.');
   const jobFrom = performance.now();
   const out = await decided(laptop, 'offload', jobFrom);

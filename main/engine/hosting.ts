@@ -1,0 +1,135 @@
+import { HomewardError } from '../../shared/errors.ts';
+import type { HostSettings, Status } from '../../shared/rpc.ts';
+import { Announcer } from '../discovery/index.ts';
+import { HostRole } from '../host/index.ts';
+import type { Libvirt } from '../libvirt/index.ts';
+import { LinkServer } from '../link/index.ts';
+import type { Identity, PairingDesk, PeerStore } from '../trust/index.ts';
+import type { SettingsStore } from './settings.ts';
+
+export interface HostingOptions {
+  readonly identity: Identity;
+  readonly peers: PeerStore;
+  readonly desk: PairingDesk;
+  readonly libvirt: Libvirt;
+  readonly settings: SettingsStore;
+  /** Short: sockets lie below it. */
+  readonly folder: string;
+  readonly version: string;
+  /** `homeward host`: on for as long as this engine runs, whatever the settings say. */
+  readonly forced: boolean;
+  readonly onChange: () => void;
+  readonly onFault: (what: string, thrown: unknown) => void;
+}
+
+interface Open {
+  readonly role: HostRole;
+  readonly server: LinkServer;
+  readonly announcer: Announcer;
+}
+
+/** "Let my other computers offload here": the role, its port and its announcement, on or off together. */
+export class Hosting {
+  readonly #options: HostingOptions;
+  #open: Open | undefined;
+  #changing: Promise<unknown> = Promise.resolve();
+
+  constructor(options: HostingOptions) {
+    this.#options = options;
+  }
+
+  /** Brings the role in line with the settings. @throws HomewardError where it cannot be turned on */
+  sync(): Promise<void> {
+    const change = this.#changing.then(() => (this.#wanted() ? this.#turnOn() : this.#turnOff()));
+    this.#changing = change.catch(() => undefined);
+    return change;
+  }
+
+  /** The engine goes; visitors stay. */
+  async stop(): Promise<void> {
+    await this.#changing;
+    await this.#turnOff();
+  }
+
+  status(): Status['host'] {
+    const port = this.#open?.server.port;
+    return {
+      enabled: this.#open !== undefined,
+      ...(port === undefined ? {} : { port }),
+      visitors: this.#open?.role.visits() ?? [],
+    };
+  }
+
+  get settings(): HostSettings {
+    const { host } = this.#options.settings.current;
+    return this.#options.forced ? { ...host, enabled: true } : host;
+  }
+
+  /** @throws HomewardError `bad-input` for limits that make no sense, `refused` for turning off with visitors there */
+  async configure(change: { readonly [K in keyof HostSettings]?: HostSettings[K] | undefined }): Promise<HostSettings> {
+    const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+    const visitors = this.#open?.role.visits().length ?? 0;
+    if (change.enabled === false && visitors > 0) {
+      throw new HomewardError(
+        'refused',
+        `${visitors === 1 ? 'A VM is' : `${visitors} VMs are`} visiting this computer.`,
+        {
+          hint: 'Let their owners bring them home first; then turn the host role off.',
+        },
+      );
+    }
+    await this.#options.settings.update((settings) => ({ ...settings, host: { ...settings.host, ...given } }));
+    if (change.port !== undefined) await this.#turnOff();
+    await this.sync();
+    return this.settings;
+  }
+
+  #wanted(): boolean {
+    return this.settings.enabled;
+  }
+
+  async #turnOn(): Promise<void> {
+    if (this.#open !== undefined) return;
+    const { identity, peers, desk, libvirt, settings, folder, version, onChange, onFault } = this.#options;
+    const role = new HostRole({
+      folder,
+      settings: () => this.settings,
+      libvirt,
+      version,
+      name: settings.current.name,
+      onFault: (thrown) => onFault('host role', thrown),
+    });
+    role.onChange(onChange);
+    await role.start();
+    const announcer = new Announcer({ onFault: (thrown) => onFault('mDNS', thrown) });
+    let server: LinkServer | undefined;
+    try {
+      server = await LinkServer.listen({
+        port: settings.current.host.port,
+        identity,
+        peers,
+        handlers: (peer) => role.handlersFor(peer),
+        openLocal: (peer, hello) => role.openLocal(peer.fingerprint, hello),
+        onPairing: (connection, fingerprint, address) => desk.receive(connection, fingerprint, address),
+        onFault: (thrown) => onFault('link', thrown),
+      });
+      await announcer.start({ fingerprint: identity.fingerprint, name: settings.current.name, port: server.port });
+    } catch (thrown) {
+      await server?.close();
+      await role.stop();
+      throw thrown;
+    }
+    this.#open = { role, server, announcer };
+    onChange();
+  }
+
+  async #turnOff(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    if (open === undefined) return;
+    await open.announcer.stop();
+    await open.server.close();
+    await open.role.stop();
+    this.#options.onChange();
+  }
+}
