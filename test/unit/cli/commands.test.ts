@@ -12,7 +12,8 @@ async function both(script: Script, args: readonly string[]) {
   return { words, json, asked: engine.asked, value: JSON.parse(json.stdout) as unknown };
 }
 
-const settings = {
+const hosting = {
+  'engine.status': () => status({ host: { enabled: true, port: 7420, visitors: [] } }),
   'host.settings': () => hostSettings,
   'host.configure': (given: object) => ({ ...hostSettings, ...given }),
 };
@@ -180,8 +181,8 @@ test.each<{
   {
     name: 'host on with limits',
     args: ['host', 'on', '--port', '0', '--max-visitors', '3', '--max-memory', '8G', '--max-vcpus', '4'],
-    script: settings,
-    words: /^This computer takes visitors: 3 visitors, 8\.0 GiB, 4 vCPUs at most\.\n$/,
+    script: hosting,
+    words: /^This computer takes visitors on port 7420: 3 visitors, 8\.0 GiB, 4 vCPUs at most\.\n$/,
     value: expect.objectContaining({ settings: expect.objectContaining({ enabled: true, maxVisitors: 3 }) }),
     asked: {
       call: 'host.configure',
@@ -191,7 +192,7 @@ test.each<{
   {
     name: 'host off',
     args: ['host', 'off'],
-    script: settings,
+    script: { ...hosting, 'engine.status': () => status() },
     words: /^This computer takes no visitors\. Limits when it does: 2 visitors/,
     value: expect.objectContaining({ settings: expect.objectContaining({ enabled: false }) }),
     asked: { call: 'host.configure', params: { enabled: false } },
@@ -199,9 +200,9 @@ test.each<{
   {
     name: 'host status',
     args: ['host', 'status'],
-    script: settings,
-    words: /^This computer takes visitors: 2 visitors, 8\.0 GiB, 8 vCPUs at most\.\n$/,
-    value: { settings: hostSettings, enabled: false, visitors: [] },
+    script: hosting,
+    words: /^This computer takes visitors on port 7420: 2 visitors, 8\.0 GiB, 8 vCPUs at most\.\n$/,
+    value: { settings: hostSettings, enabled: true, port: 7420, visitors: [] },
   },
   {
     name: 'log is oldest first, with local times and sentences',
