@@ -42,7 +42,10 @@ export class FrameHub {
 
   plug(stream: Duplex): void {
     const [oldest] = this.#ports;
-    if (oldest && this.#ports.size >= maxPorts) oldest.stream.destroy();
+    if (oldest && this.#ports.size >= maxPorts) {
+      this.#ports.delete(oldest);
+      oldest.stream.destroy();
+    }
     const port: Port = { stream, stalled: false };
     this.#ports.add(port);
     const reader = new FrameReader();
