@@ -12,7 +12,6 @@ export interface Paths {
   readonly lockFile: string;
   readonly settingsFile: string;
   readonly journalFile: string;
-  readonly logFile: string;
 }
 
 /** sun_path of sockaddr_un holds 108 bytes, one of them the closing zero (unix(7)). */
@@ -42,7 +41,6 @@ export async function preparePaths(where: Surroundings = surroundings()): Promis
     lockFile: `${folders.state}/engine.lock`,
     settingsFile: `${folders.config}/settings.json`,
     journalFile: `${folders.state}/journal.jsonl`,
-    logFile: `${folders.state}/engine.log`,
   };
 }
 

@@ -36,6 +36,8 @@ export async function emptySurroundings(): Promise<{ readonly folder: string; re
     XDG_STATE_HOME: join(folder, 'state'),
     XDG_CONFIG_HOME: join(folder, 'config'),
     TZ: 'UTC',
+    // A real engine must not leave a session libvirtd behind, which libvirt would start for it.
+    LIBVIRT_AUTOSTART: '0',
     // A third of a short command's time is compiling it.
     NODE_COMPILE_CACHE: fileURLToPath(new URL('../../../node_modules/.cache/compiled', import.meta.url)),
   };
