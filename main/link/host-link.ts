@@ -22,7 +22,7 @@ import { startHeartbeat } from './heartbeat.ts';
 import { Retry } from './retry.ts';
 import { Slots } from './slots.ts';
 import { splice } from './splice.ts';
-import { awaitAcceptance, dialPinned, handshakeTimeoutMs, sendLine } from './tls.ts';
+import { awaitAcceptance, dialPinned, handshakeTimeoutMs, keepHalfOpen, sendLine } from './tls.ts';
 import { Traffic, type TrafficCount, type TrafficKind } from './traffic.ts';
 
 /** `connecting` until the first attempt has ended; while `down` it goes on trying. */
@@ -243,6 +243,7 @@ export class HostLink {
       if (session.over.signal.aborted) throw this.#unreachable();
       const { signal } = session.over;
       const socket = await dialPinned(identity, fingerprint, session.address, alpn.stream, { signal });
+      keepHalfOpen(socket);
       this.#traffic.add(socket, kind, visit);
       session.streams.add(socket);
       socket.once('close', () => session.streams.delete(socket));

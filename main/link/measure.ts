@@ -46,29 +46,32 @@ export async function measureLink(
 async function send(stream: Duplex, bytes: number): Promise<void> {
   for (let left = bytes; left > 0; left -= block.length) {
     const more = stream.write(left < block.length ? block.subarray(0, left) : block);
-    if (!more) await changed(stream, 'drain');
+    if (!more) await drained(stream);
   }
+}
+
+async function drained(stream: Duplex): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const settle = (): void => {
+      stream.off('drain', settle).off('close', settle);
+      if (stream.destroyed) reject(new Error('the stream has closed'));
+      else resolve();
+    };
+    stream.on('drain', settle).on('close', settle);
+    if (stream.destroyed) settle();
+  });
 }
 
 async function swallow(stream: Duplex, bytes: number): Promise<void> {
-  let left = bytes;
-  stream.on('data', (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left <= 0) stream.emit('homeward-measured');
+  await new Promise<void>((resolve, reject) => {
+    let left = bytes;
+    const short = (): void => reject(new Error(`the stream has ended ${left} bytes early`));
+    stream.once('end', short).once('close', short);
+    stream.on('data', (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left <= 0) resolve();
+    });
+    if (bytes === 0) resolve();
+    else if (stream.readableEnded || stream.destroyed) short();
   });
-  if (bytes > 0) await changed(stream, 'homeward-measured');
-}
-
-/** Waits for `event`. @throws when the stream closes first */
-async function changed(stream: Duplex, event: string): Promise<void> {
-  const stop = new AbortController();
-  const closed = once(stream, 'close', { signal: stop.signal }).then(() => {
-    throw new Error('the stream has closed');
-  });
-  try {
-    await Promise.race([once(stream, event, { signal: stop.signal }), closed]);
-  } finally {
-    closed.catch(() => undefined);
-    stop.abort();
-  }
 }

@@ -18,7 +18,7 @@ import {
 import { startHeartbeat } from './heartbeat.ts';
 import { serveMeasure } from './measure.ts';
 import { splice } from './splice.ts';
-import { accept, handshakeTimeoutMs, refuse } from './tls.ts';
+import { accept, handshakeTimeoutMs, keepHalfOpen, refuse } from './tls.ts';
 import { Traffic, type TrafficCount } from './traffic.ts';
 
 /** `ping` is the link's own affair. */
@@ -160,6 +160,7 @@ export class PeerLink {
       refuse(socket, new HomewardError('refused', `More than ${maxStreams} streams at once.`));
       return;
     }
+    keepHalfOpen(socket);
     session.streams.add(socket);
     socket.once('close', () => session.streams.delete(socket));
     try {

@@ -26,7 +26,6 @@ function common(identity: Identity) {
     // AES-128 first: on ordinary processors it carries a quarter more than AES-256.
     ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
     rejectUnauthorized: false,
-    allowHalfOpen: true,
   } as const;
 }
 
@@ -40,6 +39,14 @@ export function serverOptions(identity: Identity): TlsOptions {
     keepAlive: true,
     keepAliveInitialDelay: keepAliveMs,
   };
+}
+
+/**
+ * Lets one direction of a stream end before the other. Only once it carries a stream: in a handshake, or where
+ * somebody still has to say what for, whoever ends has nothing to wait for.
+ */
+export function keepHalfOpen(socket: TLSSocket): void {
+  socket.allowHalfOpen = true;
 }
 
 /** Hash of the certificate the other end proved to own; undefined where it showed none. */
