@@ -4,13 +4,13 @@ import { stat, symlink, writeFile } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectEngine } from '../../../main/cli/client.ts';
 import { maxUnreadBytes, type RpcServer, startRpcServer } from '../../../main/engine/rpc-server.ts';
 import type { Handlers } from '../../../shared/endpoint.ts';
 import { HomewardError as Fault, type HomewardError } from '../../../shared/errors.ts';
 import { type Calls, calls, type Status } from '../../../shared/rpc.ts';
+import { mutatedInputs, randomInputs } from '../../fault/fuzz.ts';
 import { move, status, vm } from '../cli/samples.ts';
 import { tempFolder } from './temp-folder.ts';
 
@@ -216,17 +216,16 @@ test('answers given just before close still arrive', async () => {
   await client.closed;
 });
 
-test('10,000 random and 10,000 mangled inputs get clear refusals or nothing, and the server lives on', async () => {
+const newline = Buffer.from('\n');
+const seed = Date.now() % 2 ** 31;
+
+test(`10,000 random and 10,000 mangled inputs (seed ${seed}) get clear refusals or nothing, and the server lives on`, async () => {
   const { server, socketFile } = await serve();
   const requests = Object.keys(calls).map((method) =>
     JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { vm: 'work', host: 'tower', limit: 5, accept: true } }),
   );
-  const line = (bytes: Uint8Array | string): Buffer => Buffer.concat([Buffer.from(bytes), Buffer.from('\n')]);
-  const random = fc.uint8Array({ maxLength: 300 }).map(line);
-  const mangled = fc
-    .tuple(fc.constantFrom(...requests), fc.nat(200), fc.nat(40), fc.oneof(fc.string({ maxLength: 5 }), fc.json()))
-    .map(([request, at, removed, text]) => line(request.slice(0, at) + text + request.slice(at + removed)));
-  const inputs = [...fc.sample(random, 10_000), ...fc.sample(mangled, 10_000)];
+  const valid = requests.map((request) => Buffer.from(request));
+  const inputs = [...randomInputs(10_000, seed), ...mutatedInputs(valid, 10_000, seed)];
   const raw = await rawClient(socketFile);
   let answers = '';
   raw.setEncoding('utf8').on('data', (text: string) => {
@@ -234,7 +233,7 @@ test('10,000 random and 10,000 mangled inputs get clear refusals or nothing, and
   });
   for (const input of inputs) {
     // No faster than it is answered, or being dropped for not reading would be right.
-    if (!raw.write(input)) await once(raw, 'drain');
+    if (!raw.write(Buffer.concat([input, newline]))) await once(raw, 'drain');
   }
   raw.write(`${JSON.stringify({ jsonrpc: '2.0', id: 'last', method: 'engine.status', params: {} })}\n`);
   await expect.poll(() => answers.includes('"id":"last"'), { timeout: 10_000 }).toBe(true);
