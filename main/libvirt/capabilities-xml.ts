@@ -1,7 +1,7 @@
 /** virConnectGetCapabilities and virConnectGetDomainCapabilities, as far as moving guests is concerned. */
 import { attribute, elements, find, makeElement, parseXml, serializeXml, textOf, type XmlElement } from './xml.ts';
 
-export interface GuestCapabilities {
+interface GuestCapabilities {
   readonly arch: string;
   readonly emulator?: string | undefined;
   /** Machine types, aliases such as `q35` included. */

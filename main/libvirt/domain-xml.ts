@@ -1,7 +1,7 @@
 /** What a domain's XML says, as far as moving it is concerned. */
 import { attribute, elements, find, parseXml, serializeXml, textOf, type XmlElement, XmlError } from './xml.ts';
 
-export interface NbdSource {
+interface NbdSource {
   readonly exportName: string;
   /** Path of the server's UNIX socket; absent for TCP. */
   readonly socket?: string | undefined;

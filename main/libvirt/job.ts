@@ -19,7 +19,7 @@ const jobOperations = [
   'snapshot-delete',
 ] as const;
 /** virDomainJobOperation. */
-export type JobOperation = (typeof jobOperations)[number];
+type JobOperation = (typeof jobOperations)[number];
 
 export interface JobTotals {
   readonly totalBytes: number;

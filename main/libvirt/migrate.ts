@@ -19,7 +19,7 @@ const flagBits = {
   postcopyResume: 1 << 19,
 } as const;
 
-/** virDomainMigrateFlags. With `peer2peer` the source's daemon connects to `destinationUri`, not this process. */
+/** virDomainMigrateFlags. With `peer2peer` it is the source's daemon that connects to `destinationUri`. */
 export type MigrateFlag = keyof typeof flagBits;
 
 export interface MigrateRequest {

@@ -307,7 +307,7 @@ export const operations = {
     ),
 } as const;
 
-export type Operations = typeof operations;
+type Operations = typeof operations;
 export type OperationName = keyof Operations;
 export type OperationResult<K extends OperationName> = ReturnType<Operations[K]>;
 /** An operation's arguments as its caller gives them: without the connection. */

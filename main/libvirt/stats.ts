@@ -50,7 +50,7 @@ export interface NetStats {
   readonly sentPackets?: number;
 }
 
-export interface BalloonStats {
+interface BalloonStats {
   readonly currentBytes?: number;
   readonly maximumBytes?: number;
   /** Figures below come from the guest's balloon driver: absent until it reports. */
@@ -70,7 +70,7 @@ export interface BalloonStats {
 
 const dirtyRateStates = ['unstarted', 'measuring', 'measured'] as const;
 
-export interface DirtyRateStats {
+interface DirtyRateStats {
   readonly status: (typeof dirtyRateStates)[number];
   readonly startTimeS?: number;
   readonly periodS?: number;

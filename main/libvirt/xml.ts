@@ -20,7 +20,7 @@ export type XmlNode =
   | { readonly kind: 'instruction'; readonly name: string; readonly attributes: ReadonlyMap<string, string> };
 
 /** libvirt's own bound on a string in a call (REMOTE_STRING_MAX). */
-export const maxXmlChars = 4 * 1024 * 1024;
+const maxXmlChars = 4 * 1024 * 1024;
 /** A chain of 200 backing files nests two elements each. */
 const maxDepth = 512;
 
@@ -127,7 +127,7 @@ function parseOrdered(text: string): readonly unknown[] {
 
 const named: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
 
-export function decodeEntities(raw: string): string {
+function decodeEntities(raw: string): string {
   return raw.replace(/&(?:#x([0-9a-fA-F]{1,6})|#([0-9]{1,7})|([a-z]+));/g, (whole, hex, decimal, name) => {
     if (name !== undefined) {
       return named[name] ?? whole;
@@ -138,7 +138,7 @@ export function decodeEntities(raw: string): string {
 }
 
 /** Line ends and tabs too: an XML reader would turn them into blanks in an attribute. */
-export function encodeEntities(value: string): string {
+function encodeEntities(value: string): string {
   return value.replace(/[<>&"'\t\n\r]/g, (char) => {
     switch (char) {
       case '<':

@@ -204,6 +204,30 @@ describe('a move over UNIX sockets', () => {
     expect(lifecycles('away')).toContain('resumed postcopy');
   });
 
+  test('stopped in its post-copy phase is taken up again', async () => {
+    const flags: readonly MigrateFlag[] = ['live', 'postcopy', 'changeProtection'];
+    const outcome = failure(move('out', { flags, bandwidthMiBps: 1, postcopyBandwidthMiBps: 1 }));
+    await underWay();
+    await home.startPostCopy(uuid);
+    await expect.poll(() => lifecycles('home'), { interval: 10 }).toContain('suspended postcopy');
+    await home.abortJob(uuid, { postcopy: true });
+    expect(await outcome).toBeInstanceOf(LibvirtError);
+    expect(await home.state(uuid)).toEqual({ state: 'paused', reason: 'paused-postcopy-failed' });
+    expect(await away.state(uuid)).toEqual({ state: 'running', reason: 'running-postcopy-failed' });
+    await move('out', { flags: [...flags, 'postcopyResume'], postcopyBandwidthMiBps: 200 });
+    expect(await away.state(uuid)).toMatchObject({ state: 'running', reason: 'running-migrated' });
+    expect(await home.listDomains()).toEqual([]);
+    expect(lifecycles('home')).toContain('suspended postcopy-failed');
+  });
+
+  test('may be left to the daemons alone', async () => {
+    // Without a transport the source's daemon would take it for its own driver.
+    const destinationUri = daemons.away.uriFromOutside.replace('qemu:', 'qemu+unix:');
+    await move('out', { flags: ['live', 'peer2peer'], destinationUri });
+    expect((await away.state(uuid)).state).toBe('running');
+    expect(await home.listDomains()).toEqual([]);
+  });
+
   test('fails with libvirt’s reason where the destination refuses', async () => {
     const other = guestXml(uuid).replace('qemu64', 'kvm32');
     expect(await failure(move('out', { destinationXml: other }))).toMatchObject({
