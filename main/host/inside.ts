@@ -65,15 +65,14 @@ export function qemuConf(): string {
   ].join('\n');
 }
 
-/** A visitor's own limits; they end its processes, not the owner's machine. */
-const maxProcesses = 1_024;
-/** No program of a visit writes larger files, but for the disk caches. */
-const maxFileKib = 64 * 1024;
+/** More processes than this are no accident. The kernel does not hold root's to it, so the watch looks as well. */
+export const maxProcesses = 1_024;
 
 export interface Programs {
-  /** Runs with the small file limit. */
   readonly plain: readonly (readonly string[])[];
-  /** Runs without it. */
+  /** Largest file a plain program may write, guest memory in a file or memfd included. */
+  readonly maxFileBytes: number;
+  /** May write larger ones: the cache bounds itself. */
   readonly caches: readonly (readonly string[])[];
 }
 
@@ -90,7 +89,7 @@ keep() {
   done
 }
 ${programs.caches.map(keep).join('\n')}
-ulimit -f ${maxFileKib * 2}
+ulimit -f ${Math.ceil(programs.maxFileBytes / 512)}
 ${programs.plain.map(keep).join('\n')}
 wait
 `;

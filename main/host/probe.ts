@@ -137,7 +137,7 @@ class ProbeSandbox {
       await cage.start({
         hostname: `probe-${accel}`,
         kvm: accel === 'kvm',
-        programs: { caches: [], plain: [['libvirtd']] },
+        programs: { caches: [], plain: [['libvirtd']], maxFileBytes: 64 * 1024 * 1024 },
       });
       await cage.awaitSocket('hw', insidePaths.libvirtSocket, 10_000);
       await door.open('libvirt.sock', () => cage.connect('hw', insidePaths.libvirtSocket, 5_000));

@@ -77,6 +77,7 @@ export class Visit {
         capabilityCache: options.capabilityCache,
         programs: {
           caches,
+          maxFileBytes: request.memoryBytes + fileAllowanceBytes,
           plain: [['libvirtd'], ...Array.from({ length: request.nics }, (_, nic) => nicEnd(nic))],
         },
       });
@@ -231,6 +232,8 @@ export class Visit {
 }
 
 const ownLibvirtSocket = 'libvirt.sock';
+/** For what a visit writes besides guest memory: logs, firmware variables. */
+const fileAllowanceBytes = 256 * 1024 * 1024;
 
 /** A path below /hw as the steps that lead there from the outer folder. */
 function stepsOf(inside: string): string[] {

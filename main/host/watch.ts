@@ -1,6 +1,7 @@
 /** Looks into a visit through its libvirtd, and from outside at what its processes really use. */
 import type { Connection, Libvirt } from '../libvirt/index.ts';
-import { residentBytesBelow } from './memory-use.ts';
+import { maxProcesses } from './inside.ts';
+import { usageBelow } from './usage.ts';
 import type { Visit } from './visit.ts';
 import { type DomainSight, nextVisitState } from './visit-state.ts';
 
@@ -26,6 +27,7 @@ export class VisitWatch {
   #again = false;
   #stopped = false;
   #residentBytes = 0;
+  #lastFault = '';
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -59,8 +61,11 @@ export class VisitWatch {
     }
     this.#looking = this.#lookOnce()
       .catch((error: unknown) => {
-        // A libvirtd that is being started anew does not answer for a moment; the next look tells.
-        if (!this.#stopped) this.#options.onFault(error);
+        // A libvirtd that is being started anew does not answer for a moment; the next look tells. Once is enough
+        // to say of one that never answers.
+        const fault = String(error);
+        if (!this.#stopped && fault !== this.#lastFault) this.#options.onFault(error);
+        this.#lastFault = fault;
       })
       .finally(() => {
         this.#looking = undefined;
@@ -76,20 +81,24 @@ export class VisitWatch {
     if (!(await visit.isUp())) {
       await visit.setState('gone');
     } else {
-      await this.#checkMemory();
+      await this.#checkUsage();
       if (before !== 'gone') await visit.setState(nextVisitState(before, await this.#sight()));
     }
     if (visit.state !== before) this.#options.onChange();
   }
 
-  async #checkMemory(): Promise<void> {
+  async #checkUsage(): Promise<void> {
     const { visit, onAbuse } = this.#options;
     if (visit.pid === undefined) return;
-    this.#residentBytes = await residentBytesBelow(visit.pid);
-    if (this.#residentBytes > visit.request.memoryBytes + allowanceBytes) {
+    const { residentBytes, processes } = await usageBelow(visit.pid);
+    this.#residentBytes = residentBytes;
+    const { vmName, memoryBytes } = visit.request;
+    if (residentBytes > memoryBytes + allowanceBytes) {
       onAbuse(
-        `The visit of ${visit.request.vmName} was ended: it was admitted with ${mib(visit.request.memoryBytes)} and uses ${mib(this.#residentBytes)}.`,
+        `The visit of ${vmName} was ended: it was admitted with ${mib(memoryBytes)} and uses ${mib(residentBytes)}.`,
       );
+    } else if (processes > maxProcesses) {
+      onAbuse(`The visit of ${vmName} was ended: it started ${processes} processes.`);
     }
   }
 

@@ -1,21 +1,29 @@
 /** What a sandbox really uses, counted from outside: the visit could lie, the kernel does not. */
 import { readdir, readFile } from 'node:fs/promises';
 
+export interface Usage {
+  readonly residentBytes: number;
+  readonly processes: number;
+}
+
+/** Where counting ends: what is beyond has long been too much. */
+const countAtMost = 5_000;
+
 /**
- * Resident bytes of `rootPid` and everything below it (/proc/<pid>/statm, proc(5)). Orphans in a PID namespace
- * become children of its first process, so nothing started there can leave the tree.
+ * Of `rootPid` and everything below it (/proc/<pid>/statm, proc(5)). Orphans in a PID namespace become children of
+ * its first process, so nothing started there can leave the tree.
  */
-export async function residentBytesBelow(rootPid: number): Promise<number> {
+export async function usageBelow(rootPid: number): Promise<Usage> {
   let total = 0;
   const seen = new Set<number>();
   const queue = [rootPid];
-  for (let pid = queue.pop(); pid !== undefined; pid = queue.pop()) {
+  for (let pid = queue.pop(); pid !== undefined && seen.size < countAtMost; pid = queue.pop()) {
     if (seen.has(pid)) continue;
     seen.add(pid);
     total += await residentBytes(pid);
     queue.push(...(await childrenOf(pid)));
   }
-  return total;
+  return { residentBytes: total, processes: seen.size };
 }
 
 /** Linux reports in pages; 4 KiB on every machine QEMU's KVM hosts of x86 have, larger pages only overstate. */
