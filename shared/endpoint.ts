@@ -34,7 +34,7 @@ export type Listeners<T extends NoticeTable> = {
 type Awaitable<T> = T | Promise<T>;
 
 /** As much of the standard AbortSignal as a call needs. */
-export interface Cancellation {
+interface Cancellation {
   readonly aborted: boolean;
   addEventListener(type: 'abort', listener: () => void): void;
   removeEventListener(type: 'abort', listener: () => void): void;

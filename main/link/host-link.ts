@@ -47,8 +47,16 @@ export interface HostLinkOptions {
 const callTimeoutMs = 10_000;
 /** To reach one address: less than a person's patience, more than a bad network's round trips. */
 const dialTimeoutMs = 5_000;
+/** For an attempt under way before a nudge ends it: some round trips of a slow network. */
+const patienceMs = 1_000;
 /** Handshakes at once, well below what the host takes of strangers. */
 const dialsAtOnce = 16;
+
+/** One round of dialling, up to the host's first answer to a ping. */
+interface Attempt {
+  readonly abort: AbortController;
+  readonly beganMs: number;
+}
 
 interface Session {
   readonly socket: TLSSocket;
@@ -70,12 +78,11 @@ export class HostLink {
   readonly #dials = new Slots(dialsAtOnce);
   readonly #retry = new Retry();
   readonly #listeners = new Set<(state: LinkState) => void>();
-  readonly #closing = new AbortController();
+  #closed = false;
   readonly #running: Promise<void>;
   #state: LinkState = 'connecting';
   #session: Session | undefined;
-  /** A control connection the host has not accepted yet. */
-  #dialled: TLSSocket | undefined;
+  #attempt: Attempt | undefined;
   #obstacle: HomewardError | undefined;
   #roundTripMs: number | undefined;
 
@@ -110,9 +117,14 @@ export class HostLink {
     return this.#traffic.counts();
   }
 
-  /** The network or the host's addresses changed: try now rather than at the end of the pause. */
+  /**
+   * The network or the host's addresses changed: try now rather than at the end of the pause. An attempt that has
+   * been waiting for a while waits at an old address and is begun anew.
+   */
   nudge(): void {
     this.#retry.nudge();
+    const attempt = this.#attempt;
+    if (attempt !== undefined && performance.now() - attempt.beganMs > patienceMs) attempt.abort.abort();
   }
 
   /** @throws HomewardError what the host reports; `host-unreachable` while or as soon as the link is not up; `timeout` */
@@ -132,9 +144,9 @@ export class HostLink {
 
   /** Ends the connection and every stream; nothing is dialled any more. */
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#closed = true;
     this.#retry.nudge();
-    this.#dialled?.destroy();
+    this.#attempt?.abort.abort();
     if (this.#session !== undefined) {
       this.#lose(this.#session, new HomewardError('cancelled', 'The link was closed.'));
     }
@@ -142,7 +154,7 @@ export class HostLink {
   }
 
   async #run(): Promise<void> {
-    while (!this.#closing.signal.aborted) {
+    while (!this.#closed) {
       try {
         const session = await this.#connect();
         this.#retry.reset();
@@ -157,19 +169,23 @@ export class HostLink {
             : new HomewardError('internal', 'Connecting failed.', { cause: thrown });
         this.#become('down');
       }
-      if (!this.#closing.signal.aborted) await this.#retry.pause();
+      if (!this.#closed) await this.#retry.pause();
     }
   }
 
   async #connect(): Promise<Session> {
     const { identity, fingerprint, addresses } = this.#options;
-    const { socket, address } = await dialAny(addresses(), this.#closing.signal, (one, signal) =>
-      dialPinned(identity, fingerprint, one, alpn.control, { signal, timeoutMs: dialTimeoutMs }),
-    );
-    this.#dialled = socket;
+    const abort = new AbortController();
+    this.#attempt = { abort, beganMs: performance.now() };
+    let socket: TLSSocket | undefined;
+    abort.signal.addEventListener('abort', () => socket?.destroy());
     try {
+      const dialled = await dialAny(addresses(), abort.signal, (address, signal) =>
+        dialPinned(identity, fingerprint, address, alpn.control, { signal, timeoutMs: dialTimeoutMs }),
+      );
+      socket = dialled.socket;
       await awaitAcceptance(socket, handshakeTimeoutMs);
-      const session = this.#begin(socket, address);
+      const session = this.#begin(socket, dialled.address);
       await this.#ping(session);
       if (session.over.signal.aborted) throw this.#unreachable();
       this.#session = session;
@@ -177,10 +193,10 @@ export class HostLink {
       this.#become('up');
       return session;
     } catch (why) {
-      socket.destroy();
+      socket?.destroy();
       throw why;
     } finally {
-      this.#dialled = undefined;
+      this.#attempt = undefined;
     }
   }
 
@@ -263,7 +279,8 @@ export class HostLink {
     const hello = { kind: 'answer', stream: wanted.stream } as const;
     const [stream, local] = await Promise.allSettled([
       this.#dialStream(hello, wanted.kind, wanted.visit),
-      this.#options.onWanted(wanted),
+      // Heard from here on: an error while the stream is still being dialled would take the whole engine down.
+      this.#options.onWanted(wanted).then((duplex) => duplex.on('error', () => undefined)),
     ]);
     if (stream.status === 'fulfilled' && local.status === 'fulfilled') {
       await splice(stream.value, local.value);

@@ -5,12 +5,11 @@ import { alpn } from '../../shared/wire.ts';
 import type { Identity } from '../trust/index.ts';
 import { dial } from './tls.ts';
 
-export { HostLink, type HostLinkOptions, type LinkState, type OpenableHello } from './host-link.ts';
+export { HostLink, type HostLinkOptions } from './host-link.ts';
 export { measureLink } from './measure.ts';
 export type { HostHandlers, LocalHello, PeerLink, StreamWish } from './peer-link.ts';
 export { LinkServer, type LinkServerOptions } from './server.ts';
 export { splice } from './splice.ts';
-export type { TrafficCount, TrafficKind } from './traffic.ts';
 export { connectUnixSocket, serveUnixSocket, type UnixServer } from './unix.ts';
 
 /**

@@ -199,7 +199,7 @@ export async function awaitAcceptance(socket: TLSSocket, timeoutMs: number): Pro
 }
 
 /** Sends what is still to be sent, then hangs up, whether or not the other end does. */
-export function endSoon(socket: TLSSocket): void {
+function endSoon(socket: TLSSocket): void {
   socket.resume();
   socket.end();
   setTimeout(() => socket.destroy(), 1_000).unref();

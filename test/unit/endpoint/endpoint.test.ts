@@ -95,6 +95,11 @@ describe('an endpoint', () => {
     expect(faults).toEqual([]);
   });
 
+  it('keeps another machine’s control characters off this one’s terminal', async () => {
+    const { client } = pair({ add: () => Promise.reject(new HomewardError('refused', '\u001b[2Jhello\nthere\u202e')) });
+    await expect(client.call('add', { a: 1, b: 1 })).rejects.toMatchObject({ message: ' [2Jhello\nthere ' });
+  });
+
   it('calls a handler’s other errors internal and reports them where they happened', async () => {
     const { client, faults } = pair({
       add: () => {
@@ -225,6 +230,16 @@ describe('an endpoint over a socket', () => {
     const waiting = endpoint.call('wait', {});
     theirs?.destroy();
     await expect(waiting).rejects.toMatchObject({ code: 'engine-not-running' });
+    close();
+  });
+
+  it('ends with the peer’s last word, also where the socket could go on half open', async () => {
+    const { socket, close } = await served((accepted) => {
+      accepted.allowHalfOpen = true;
+      endpointOver(accepted, ours);
+    });
+    socket.resume().end();
+    await once(socket, 'close');
     close();
   });
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -233,6 +234,31 @@ describe('the link', () => {
     });
     await sleep(100);
     expect(bed.server.peer(bed.laptop.fingerprint)?.connected).toBe(true);
+  });
+
+  it('leaves an address that does not answer as soon as it is told of another', async () => {
+    // Accepts and never says a word: what a dead route looks like until its time is out.
+    const mute = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    bed.atEnd(() => mute.close());
+    let port = (mute.address() as AddressInfo).port;
+    const link = bed.link({ addresses: () => [{ address: '127.0.0.1', port }] });
+    await sleep(1_050);
+    port = bed.server.port;
+    link.nudge();
+    await until(() => link.state === 'up', 1_000);
+  });
+
+  it('closes in the middle of an attempt', async () => {
+    const mute = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    bed.atEnd(() => mute.close());
+    const { port } = mute.address() as AddressInfo;
+    const link = bed.link({ addresses: () => [{ address: '127.0.0.1', port }] });
+    await sleep(50);
+    const beganMs = performance.now();
+    await link.close();
+    expect(performance.now() - beganMs).toBeLessThan(500);
   });
 
   it('replaces a laptop’s earlier connection, streams included, by its later one', async () => {
