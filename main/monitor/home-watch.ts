@@ -8,6 +8,7 @@ import {
   type LibvirtEvent,
   readDomain,
 } from '../libvirt/index.ts';
+import { Agent } from './agent.ts';
 import { Backoff } from './backoff.ts';
 import type { Clock } from './clock.ts';
 import { type Obstacle, obstacleOf } from './obstacle.ts';
@@ -20,6 +21,8 @@ export interface HomeDomain {
   readonly state: DomainStateName;
   readonly vcpus: number;
   readonly memoryBytes: number;
+  /** Its definition has a channel for the QEMU guest agent. */
+  readonly hasAgent: boolean;
 }
 
 export interface HomeWatchOptions {
@@ -34,6 +37,9 @@ export interface HomeWatchOptions {
 
 /** Events keep the list fresh; this catches what was missed while the daemon restarted. */
 const listEveryMs = 30_000;
+/** libvirt counts it in whole seconds; the connection has to wait with it. */
+const agentPatienceS = 1;
+const agentChannel = 'org.qemu.guest_agent.0';
 
 /** One of the user's own libvirt connections: its domains, and a reading of each running one a second. */
 export class HomeWatch {
@@ -42,6 +48,7 @@ export class HomeWatch {
   readonly #domains = new Map<string, HomeDomain>();
   /** Domains whose definition may have changed since it was read. */
   readonly #stale = new Set<string>();
+  readonly #agents = new Map<string, Agent>();
   #connection: Promise<Connection> | undefined;
   #obstacle: Obstacle | undefined;
   #listedMs = Number.NEGATIVE_INFINITY;
@@ -157,7 +164,27 @@ export class HomeWatch {
     const records = await pollStats(connection);
     const at = clock.now();
     const monotonicMs = clock.monotonicMs();
-    for (const { uuid, stats } of records) onReading(uuid, { at, monotonicMs, stats });
+    for (const { uuid, stats } of records) {
+      const agent = this.#agentOf(uuid, connection);
+      onReading(uuid, { at, monotonicMs, stats, ...(agent === undefined ? {} : { guest: agent.figures }) });
+    }
+    // Not waited for: what an agent says comes with a later reading.
+    for (const [uuid, agent] of this.#agents) {
+      if (records.some((record) => record.uuid === uuid)) void agent.tick();
+      else this.#agents.delete(uuid);
+    }
+  }
+
+  #agentOf(uuid: string, connection: Connection): Agent | undefined {
+    if (this.#domains.get(uuid)?.hasAgent !== true) {
+      this.#agents.delete(uuid);
+      return undefined;
+    }
+    const agent =
+      this.#agents.get(uuid) ??
+      new Agent((command) => connection.guestAgentCommand(uuid, command, agentPatienceS), this.#options.clock);
+    this.#agents.set(uuid, agent);
+    return agent;
   }
 
   #setObstacle(obstacle: Obstacle | undefined): void {
@@ -174,10 +201,10 @@ function identityOf({ uuid, name, state }: DomainSummary): Pick<HomeDomain, 'uui
 async function sizeOf(
   connection: Connection,
   { uuid }: DomainSummary,
-): Promise<Pick<HomeDomain, 'vcpus' | 'memoryBytes'> | undefined> {
+): Promise<Pick<HomeDomain, 'vcpus' | 'memoryBytes' | 'hasAgent'> | undefined> {
   try {
-    const { vcpus, memoryBytes } = readDomain(await connection.domainXml(uuid));
-    return { vcpus, memoryBytes };
+    const { vcpus, memoryBytes, channels } = readDomain(await connection.domainXml(uuid));
+    return { vcpus, memoryBytes, hasAgent: channels.some(({ targetName }) => targetName === agentChannel) };
   } catch {
     // Gone since the listing; its event makes the next one.
     return undefined;
@@ -190,6 +217,7 @@ function isEqual(a: HomeDomain, b: HomeDomain | undefined): boolean {
     a.name === b.name &&
     a.state === b.state &&
     a.vcpus === b.vcpus &&
-    a.memoryBytes === b.memoryBytes
+    a.memoryBytes === b.memoryBytes &&
+    a.hasAgent === b.hasAgent
   );
 }

@@ -2,6 +2,7 @@
 import type { Sample } from '../../shared/model/vm.ts';
 import { usedBytes } from '../../shared/plan/balloon.ts';
 import type { BlockStats, DomainStats } from '../libvirt/index.ts';
+import type { GuestFigures } from './agent.ts';
 
 /** One look at a running domain's counters. */
 export interface Reading {
@@ -10,6 +11,8 @@ export interface Reading {
   /** A clock that nobody sets: rates are differences of this. */
   readonly monotonicMs: number;
   readonly stats: DomainStats;
+  /** From the guest agent, where there is one. */
+  readonly guest?: GuestFigures;
 }
 
 /** Closer readings than this make rates of rounding errors (the kernel counts thread time in ticks of 10 ms). */
@@ -36,6 +39,7 @@ export function sampleBetween(previous: Reading, current: Reading): Sample | und
     netBytesPerSec: (netBytes(previous.stats, current.stats) * 1_000) / intervalMs,
     memoryBytes,
     usedMemoryBytes: Math.floor(usedMemory(current, memoryBytes)),
+    ...current.guest,
   };
 }
 
