@@ -81,6 +81,8 @@ export const Status = z.object({
   hosts: z.array(Host),
   moves: z.array(Move),
   suggestions: z.array(Decision),
+  /** The policy's latest word on each VM it watches, "stay" included. */
+  decisions: z.array(Decision),
   host: z.object({ enabled: z.boolean(), port: Port.optional(), visitors: z.array(VisitInfo) }),
 });
 export type Status = z.infer<typeof Status>;

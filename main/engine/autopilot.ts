@@ -47,6 +47,11 @@ export class Autopilot {
     clearInterval(this.#timer);
   }
 
+  /** The latest word on each VM that is watched. */
+  latest(): Decision[] {
+    return [...this.#last.values()];
+  }
+
   /** What the user is being asked now. */
   suggestions(): Decision[] {
     return [...this.#last.values()].filter(({ outcome }) => outcome === 'suggested');

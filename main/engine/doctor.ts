@@ -57,7 +57,7 @@ export class Doctor {
   async #tools(): Promise<Finding[]> {
     const findings = await Promise.all(
       tools.map(async ({ command, package: name, use }): Promise<Finding> => {
-        const path = await findCommand(command);
+        const path = await findCommand(command).catch(() => undefined);
         return path === undefined
           ? {
               id: `tool-${command}`,

@@ -162,6 +162,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     hosts: hosts.list(),
     moves: [...moves.underWay()],
     suggestions: autopilot.suggestions(),
+    decisions: autopilot.latest(),
     host: hosting.status(),
   });
   server = await startRpcServer({

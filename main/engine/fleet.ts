@@ -100,7 +100,7 @@ export class Fleet {
       disk,
       disks: adoption.disks.map(({ target }) => target),
       network,
-      nics: adoption.nics.length,
+      nics: adoption.nics.map(({ index }) => index),
     };
   }
 

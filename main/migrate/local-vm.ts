@@ -17,5 +17,6 @@ export interface LocalVm {
   readonly disks: readonly string[];
   /** The frame relay; undefined where the VM's NICs are left as they are. */
   readonly network: GuestNetwork | undefined;
-  readonly nics: number;
+  /** Positions, among the VM's network cards, of those the relay serves. */
+  readonly nics: readonly number[];
 }

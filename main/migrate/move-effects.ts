@@ -228,7 +228,7 @@ export class MoveEffects implements Effects {
       accel: vm.accel,
       migrationFolder: visitLink.migrationFolder,
       disks: [...vm.disks],
-      nics: vm.network === undefined ? 0 : vm.nics,
+      nics: vm.nics.length,
     };
   }
 }

@@ -113,7 +113,8 @@ export class VisitLink {
       case 'migration':
         return connectUnix(this.socketPath(wanted.name), connectDeadlineMs);
       case 'frames': {
-        const socket = vm.network?.visitorSocket(wanted.nic);
+        const index = vm.nics[wanted.nic];
+        const socket = index === undefined ? undefined : vm.network?.visitorSocket(index);
         if (socket === undefined) throw new HomewardError('refused', `No network card ${wanted.nic} in this visit.`);
         return connectUnix(socket, 0);
       }

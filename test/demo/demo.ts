@@ -88,7 +88,7 @@ async function tell() {
   observer = watching;
   await watching.nextBeat({ host: 'laptop', timeoutMs: 90_000 });
   sampling = setInterval(() => void watching.runningCopies().catch(() => undefined), copiesEveryMs);
-  await watching.command('disk 50');
+  await watching.command('disk 10');
   say('It has booted, writes and verifies its disk, and sends a beat every 10 ms, timed from outside.');
 
   await laptop.client.call('vm.setLevel', { vm: vmName, level: 'automatic' });

@@ -6,7 +6,7 @@ describe('a VM that works on its disk and its memory', () => {
   let scene: Scene;
 
   beforeAll(async () => {
-    scene = await Scene.set({ guest: { nic: 'none' } });
+    scene = await Scene.set();
     await scene.observer.command('disk 50');
     await scene.observer.command('memory 32 5');
   });

@@ -120,6 +120,7 @@ export function status(over: Partial<Status> = {}): Status {
     hosts: [host()],
     moves: [],
     suggestions: [],
+    decisions: [],
     host: { enabled: false, visitors: [] },
     ...over,
   };
