@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { EventEmitter } from 'node:events';
 
-export const mdnsPort = 5353;
+const mdnsPort = 5353;
 
 /** RFC 6762 §17: more than this cannot be an mDNS packet. */
 const maxPacketBytes = 9_000;

@@ -9,6 +9,8 @@ const firstRetryMs = 200;
 const maxRetryMs = 5_000;
 /** Up for this long, and the next retry is quick again. */
 const steadyMs = 10_000;
+/** Characters of passt's last words to keep. */
+const maxWords = 1_000;
 
 /**
  * The guest's network as it is at home, wherever the laptop is: the addresses QEMU's own user network
@@ -89,34 +91,47 @@ export function passtUplink(options: UplinkOptions): LastingUplink {
     for (const piece of pieces) announceResolver(piece, resolver);
     options.onFrames(pieces);
   };
+  let said = '';
   return new LastingUplink(
     () => {
-      const args = ['--foreground', '--fd', '3', '--ipv4-only', '--no-map-gw'];
+      const args = ['--foreground', '--quiet', '--fd', '3', '--ipv4-only', '--no-map-gw'];
       args.push('--address', guest.address, '--netmask', guest.prefixBits, '--gateway', guest.gateway);
       args.push('--dns-forward', guest.resolver);
-      const child = spawn('passt', args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
+      const child = spawn('passt', args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
       const stream = child.stdio[3];
-      const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-      child.on('error', (error) => {
-        options.log(`passt: ${error.message}`);
-        stream?.destroy();
-      });
-      // The pair's other end closes with passt, but a child that never ran leaves it open.
-      child.on('exit', (code, signal) => {
-        options.log(`passt ended (${signal ?? code})`);
-        stream?.destroy();
-      });
       if (!stream || !('write' in stream)) throw new Error('no socket pair');
-      return {
-        stream: stream as Duplex,
-        dispose: () => {
-          child.kill();
-          return ended;
-        },
+      let words = '';
+      child.stderr?.on('data', (data: Buffer) => {
+        words = (words + data.toString()).slice(-maxWords);
+      });
+      child.on('error', (error) => {
+        words = error.message;
+      });
+      const ended = new Promise<void>((resolve) => {
+        child.once('close', (code, signal) => {
+          const message = `passt ended (${signal ?? code}): ${lastWords(words)}`;
+          // It may be tried for days on a machine without a network: say it once.
+          if (message !== said) options.log(message);
+          said = message;
+          // The pair's other end closes with passt, but a child that never ran leaves it open.
+          stream.destroy();
+          resolve();
+        });
+      });
+      const dispose = () => {
+        child.kill();
+        return ended;
       };
+      return { stream: stream as Duplex, dispose };
     },
     { ...options, onFrames },
   );
+}
+
+/** passt complains of a missing syslog after each line it says. */
+function lastWords(words: string): string {
+  const lines = words.split('\n').filter((line) => line !== '' && !line.includes('syslog'));
+  return lines.slice(-2).join(' ');
 }
 
 /** A UNIX socket that leads to where the uplink really is. */

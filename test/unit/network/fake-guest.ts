@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { FrameReader, payload } from '../../../main/network/frames.ts';
 
-export const guestMac = Buffer.from('525400000001', 'hex');
+const guestMac = Buffer.from('525400000001', 'hex');
 const broadcast = Buffer.alloc(6, 255);
 const flags = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16 };
 
@@ -84,7 +84,7 @@ function ethernet(to: Buffer, data: Buffer): Buffer {
   return Buffer.concat([to, guestMac, Buffer.from('0800', 'hex'), data]);
 }
 
-export function addressBytes(address: string): Buffer {
+function addressBytes(address: string): Buffer {
   return Buffer.from(address.split('.').map(Number));
 }
 
