@@ -1,3 +1,3 @@
 /** Processes that outlive the engine: start, record, recognise again, stop. */
 export { ChildRecord, forgetRecord, isAlive, readRecord } from './record.ts';
-export { type DetachedChild, endsWithin, findCommand, spawnDetached, stop } from './spawn.ts';
+export { endsWithin, findCommand, spawnDetached, stop } from './spawn.ts';

@@ -3,6 +3,7 @@
  * under systemd an own scope, since a service's leftovers are killed with it.
  */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -145,8 +146,14 @@ async function launch(command: readonly string[], env: NodeJS.ProcessEnv, child:
     });
     running.unref();
     const told = running.stdio[3];
-    if (!told || !('read' in told)) return false;
-    return (await text(told)) === 'recorded\n';
+    if (told && 'read' in told && (await text(told)) === 'recorded\n') return true;
+    // Whatever it is doing, it must not run beside a second attempt.
+    if (running.exitCode === null && running.signalCode === null) {
+      const ended = once(running, 'exit');
+      running.kill('SIGKILL');
+      await ended;
+    }
+    return false;
   } finally {
     await log.close();
   }

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ChildRecord, isAlive, readRecord, spawnDetached, stop } from '../../../main/process/index.ts';
 
 const run = promisify(execFile);
@@ -63,6 +63,48 @@ test('the child outlives the process that started it', async () => {
   if (!record) throw new Error('no record');
   started.push(record);
   expect(await isAlive(record)).toBe(true);
+});
+
+describe('where systemd runs', () => {
+  const asRoot = process.getuid?.() === 0;
+
+  /** An engine in a world with a systemd-run that does `body`; root gets a private /run for it. */
+  async function engineUnder(body: string): Promise<void> {
+    const tools = join(folder, 'tools');
+    const runtime = join(folder, 'runtime');
+    await mkdir(tools);
+    await mkdir(join(runtime, 'systemd/private'), { recursive: true });
+    await writeFile(join(tools, 'systemd-run'), `#!/bin/sh\necho "$@" > ${folder}/asked\n${body}\n`, { mode: 0o755 });
+    const script = `import { spawnDetached } from '${join(import.meta.dirname, '../../../main/process/index.ts')}';
+      await spawnDetached(${JSON.stringify({ ...child('sh', ['-c', 'env; exec sleep 60']), env: { ...env, ONE: 'a b' } })});`;
+    const node = [process.execPath, '--input-type=module', '-e', script];
+    const inside = 'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec "$@"';
+    const [command = '', ...args] = asRoot ? ['unshare', '--mount', 'sh', '-c', inside, 'sh', ...node] : node;
+    await run(command, args, { env: { PATH: `${tools}:${process.env['PATH']}`, XDG_RUNTIME_DIR: runtime } });
+    const record = await readRecord(join(folder, 'record.json'));
+    if (!record) throw new Error('no record');
+    started.push(record);
+    expect(await isAlive(record)).toBe(true);
+    const log = await contentOf(join(folder, 'log'), /ONE=/);
+    expect(log).toContain('ONE=a b');
+    expect(log).not.toContain('XDG_RUNTIME_DIR');
+  }
+
+  test('the child gets a scope of its own, which the engine’s unit does not take along when it ends', async () => {
+    await engineUnder('while [ "$1" != -- ]; do shift; done; shift; exec "$@"');
+    expect(await readFile(join(folder, 'asked'), 'utf8')).toMatch(/--scope .*--collect -- /);
+  });
+
+  test('a scope that keeps the report from coming through leaves no second copy', async () => {
+    await engineUnder('while [ "$1" != -- ]; do shift; done; shift; exec "$@" 3>/dev/null');
+    await expect(run('pgrep', ['-f', `${folder}/record.json`])).rejects.toThrow();
+    expect((await run('pgrep', ['-s', String(started[0]?.pid)])).stdout.trim()).toBe(String(started[0]?.pid));
+  });
+
+  test('a refused scope does not keep it from starting', async () => {
+    await engineUnder('exit 1');
+    expect(await readFile(join(folder, 'asked'), 'utf8')).toContain('--scope');
+  });
 });
 
 test('another process with the same pid is not taken for the recorded one, nor stopped in its place', async () => {
