@@ -144,9 +144,11 @@ async function launch(command: readonly string[], env: NodeJS.ProcessEnv, child:
       running.once('spawn', resolve);
       running.once('error', reject);
     });
-    running.unref();
     const told = running.stdio[3];
-    if (told && 'read' in told && (await text(told)) === 'recorded\n') return true;
+    if (told && 'read' in told && (await text(told)) === 'recorded\n') {
+      running.unref();
+      return true;
+    }
     // Whatever it is doing, it must not run beside a second attempt.
     if (running.exitCode === null && running.signalCode === null) {
       const ended = once(running, 'exit');
