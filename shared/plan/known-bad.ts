@@ -5,11 +5,11 @@
 import type { HostFacts } from '../model/host.ts';
 
 /** As libvirt and QEMU number themselves: major * 1,000,000 + minor * 1,000 + release. */
-export function version(major: number, minor: number, release = 0): number {
+function version(major: number, minor: number, release = 0): number {
   return major * 1_000_000 + minor * 1_000 + release;
 }
 
-export function versionWords(number: number): string {
+function versionWords(number: number): string {
   return `${Math.floor(number / 1_000_000)}.${Math.floor(number / 1_000) % 1_000}.${number % 1_000}`;
 }
 

@@ -7,9 +7,9 @@
 export const assumedLinkBytesPerSec = 12_500_000;
 
 /** What a move takes besides memory: preparing both ends, switching over, settling. */
-export const handoverS = 2;
+const handoverS = 2;
 
-export interface MoveEstimateInput {
+interface MoveEstimateInput {
   readonly memoryBytes: number;
   readonly usedMemoryBytes: number;
   readonly linkBytesPerSec: number;

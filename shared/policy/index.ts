@@ -15,16 +15,11 @@ function outcomeOf(judgement: Judgement, input: PolicyInput): Decision['outcome'
   return input.vm.level === 'automatic' ? 'acted' : 'suggested';
 }
 
-export { estimateMove, type MoveEstimate } from './estimate.ts';
 export {
   type Decision,
   defaultPolicySettings,
-  type HomeLoad,
   type HostCandidate,
   type PolicyInput,
-  type PolicyName,
-  type PolicySettings,
   type PolicyVm,
-  type Workload,
 } from './types.ts';
 export { classify } from './workload.ts';

@@ -3,11 +3,11 @@ import type { Sample } from '../model/vm.ts';
 import type { Workload } from './types.ts';
 
 /** One process (seen from outside: the busiest vCPU) that takes this share of a CPU is using it. */
-export const busyVcpuFrom = 0.7;
+const busyVcpuFrom = 0.7;
 /** A guest that waits for its disk this share of the time is using it. */
-export const diskWaitFrom = 0.1;
+const diskWaitFrom = 0.1;
 /** Below this the busiest vCPU is doing nothing but housekeeping. */
-export const idleVcpuBelow = 0.15;
+const idleVcpuBelow = 0.15;
 /** Use, or idleness, shorter than this is not a trend. */
 export const spellFromMs = 20_000;
 
@@ -29,7 +29,7 @@ export function diskWait(sample: Sample): number {
 }
 
 /** How much of the busiest vCPU was wanted: run, or runnable while something else ran on its core. */
-export function busiestDemand(sample: Sample): number {
+function busiestDemand(sample: Sample): number {
   return Math.min(1, sample.busiestVcpu + sample.waitingVcpus / sample.vcpus);
 }
 

@@ -10,7 +10,7 @@ import {
 /** A whole multiple of 5 s, so that the last tick of the load average ends now. */
 export const now = 1_700_000_000_000;
 export const gib = 1024 ** 3;
-export const bigFingerprint = 'b'.repeat(64);
+const bigFingerprint = 'b'.repeat(64);
 
 export function sample(at: number, over: Partial<Sample> = {}): Sample {
   return {
