@@ -46,7 +46,7 @@ test('the record on disk is the process that runs, private to its owner', async 
 });
 
 test('the child leads its own session, has no terminal input, and gets exactly the given arguments and environment', async () => {
-  const record = await start('sh', ['-c', 'env; echo "[$0|$1]"; readlink /proc/self/fd/0; sleep 60', 'a b', `c"d'e$f`]);
+  const record = await start('sh', ['-c', 'env; echo "[$0|$1]"; readlink /proc/self/fd/0; exec sleep 60', 'a b', `c"d'e$f`]);
   const log = await contentOf(join(folder, 'log'), /null/);
   expect(log).toContain(`[a b|c"d'e$f]`);
   expect(log).not.toMatch(/^HOME=/m);
@@ -120,7 +120,7 @@ test('another process with the same pid is not taken for the recorded one, nor s
 
 test('a program name with blanks and brackets does not confuse the start time', async () => {
   const odd = join(folder, 'a) b (c 1 2');
-  await writeFile(odd, '#!/bin/sh\nsleep 60 & wait\n');
+  await writeFile(odd, '#!/bin/sh\nwhile :; do sleep 0.05; done\n');
   await chmod(odd, 0o755);
   const record = await start(odd, []);
   expect(await isAlive(record)).toBe(true);
