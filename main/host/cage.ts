@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
 import { type ChildRecord, isAlive } from '../process/index.ts';
-import { etcFiles, insidePaths, libvirtdConf, type Programs, qemuConf, supervisorScript } from './inside.ts';
+import { etcFiles, libvirtdConf, type Programs, qemuConf, supervisorCommand, supervisorScript } from './inside.ts';
 import { connectInside, isNotThereYet, openSocketInside } from './open-inside.ts';
 import { endSandbox, findSandbox, type SandboxFiles, startSandbox, usableDevices } from './sandbox.ts';
 
@@ -44,7 +44,7 @@ export class Cage {
             ? undefined
             : { outside: this.path('m'), inside: options.migrationFolder },
         devices: await usableDevices(devices),
-        command: ['/bin/sh', insidePaths.supervisor],
+        command: supervisorCommand,
       },
       this.#files,
     );

@@ -20,6 +20,8 @@ export interface LocalFactsOptions {
   readonly version: string;
   /** To any libvirtd of this machine; asked for once, and again only after a failure. */
   readonly connect: () => Promise<Connection>;
+  /** Ends trying what boots, which takes seconds. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface LibvirtKnowledge {
@@ -33,7 +35,7 @@ export class LocalFacts {
   readonly #options: LocalFactsOptions;
   #known: Promise<LibvirtKnowledge> | undefined;
   #accels: Promise<Accel[]> | undefined;
-  #busyBefore: BusyReading | undefined;
+  #busy: { readonly reading: BusyReading; readonly busyCores: number } | undefined;
 
   constructor(options: LocalFactsOptions) {
     this.#options = options;
@@ -100,22 +102,25 @@ export class LocalFacts {
     const key = [bootId.trim(), release(), emulator, (await stat(emulator)).mtimeMs].join(' ');
     const cached = await readCached(file);
     if (cached?.key === key) return cached.accels;
-    const accels = await probeAccels(emulator, folder);
+    const accels = await probeAccels(emulator, folder, this.#options.signal);
     await writeFile(file, JSON.stringify({ key, accels }), { mode: 0o600 });
     return accels;
   }
 
   /** Since the last time somebody asked, if that was lately; else over half a second. */
   async #busyCores(cores: number): Promise<number> {
-    const now = performance.now();
-    let before = this.#busyBefore;
-    if (before === undefined || now - before.atMs < 1_000 || now - before.atMs > 30_000) {
+    const last = this.#busy;
+    const agoMs = last === undefined ? Number.POSITIVE_INFINITY : performance.now() - last.reading.atMs;
+    if (last !== undefined && agoMs < 2_000) return last.busyCores;
+    let before = last?.reading;
+    if (before === undefined || agoMs > 30_000) {
       before = await readBusy();
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
-    const after = await readBusy();
-    this.#busyBefore = after;
-    return busyCoresBetween(before, after, cores);
+    const reading = await readBusy();
+    const busyCores = busyCoresBetween(before, reading, cores);
+    this.#busy = { reading, busyCores };
+    return busyCores;
   }
 }
 

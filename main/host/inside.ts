@@ -9,7 +9,6 @@ export const insidePaths = {
   home: '/hw',
   /** Sockets the engine listens on, and what must not be changed from inside; read-only. */
   up: '/up',
-  supervisor: '/up/supervise.sh',
   /** The same below the outer folder that is bound at `home`. */
   libvirtSocket: ['run', 'libvirt', 'libvirt-sock'],
 } as const;
@@ -68,6 +67,15 @@ export function qemuConf(): string {
 /** More processes than this are no accident. The kernel does not hold root's to it, so the watch looks as well. */
 export const maxProcesses = 1_024;
 
+/** What the sandbox runs first; prlimit(1), since shells differ in their ulimit. */
+export const supervisorCommand: readonly string[] = [
+  'prlimit',
+  '--core=0',
+  `--nproc=${maxProcesses}`,
+  '/bin/sh',
+  `${insidePaths.up}/supervise.sh`,
+];
+
 export interface Programs {
   readonly plain: readonly (readonly string[])[];
   /** Largest file a plain program may write, guest memory in a file or memfd included. */
@@ -78,19 +86,16 @@ export interface Programs {
 
 /** POSIX shell that runs each program again whenever it ends. QEMU is libvirtd's child but outlives it. */
 export function supervisorScript(programs: Programs): string {
-  const keep = (command: readonly string[]) => `keep ${command.map(shellWord).join(' ')} &`;
+  const limited = (command: readonly string[]) => ['prlimit', `--fsize=${programs.maxFileBytes}`, ...command];
+  const commands = [...programs.caches, ...programs.plain.map(limited)];
   return `#!/bin/sh
-ulimit -c 0
-ulimit -u ${maxProcesses}
 keep() {
   while :; do
     "$@" </dev/null >/dev/null 2>&1
     sleep 0.3
   done
 }
-${programs.caches.map(keep).join('\n')}
-ulimit -f ${Math.ceil(programs.maxFileBytes / 512)}
-${programs.plain.map(keep).join('\n')}
+${commands.map((command) => `keep ${command.map(shellWord).join(' ')} &`).join('\n')}
 wait
 `;
 }

@@ -5,6 +5,7 @@
 import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
+import { HomewardError } from '../../shared/errors.ts';
 import { Accel } from '../../shared/model/host.ts';
 import type { HostCalls } from '../../shared/wire.ts';
 import type { Connection, Libvirt } from '../libvirt/index.ts';
@@ -34,24 +35,34 @@ export class HostProbe {
   readonly #caches = new Map<Accel, Promise<string>>();
   readonly facts: LocalFacts;
   #idleTimer: NodeJS.Timeout | undefined;
+  #warming: Promise<void> | undefined;
+  readonly #stopping = new AbortController();
 
   constructor(options: HostProbeOptions) {
     this.#options = options;
-    this.facts = new LocalFacts({ ...options, connect: () => this.#connection('tcg') });
+    this.facts = new LocalFacts({ ...options, connect: () => this.#connection('tcg'), signal: this.#stopping.signal });
   }
 
-  /** Ends what an engine that died has left running. */
+  /** Ends what an engine that died has left running, and begins to learn what the first visitor would wait for. */
   async start(): Promise<void> {
     await Promise.all(Accel.options.map((accel) => this.#cage(accel).end()));
+    this.#warming = this.#warmUp().catch((error: unknown) => {
+      if (!this.#stopping.signal.aborted) this.#options.onFault(error);
+    });
   }
 
-  /** Learns ahead what the first visitor would otherwise wait for. */
-  async warmUp(): Promise<void> {
+  async stop(): Promise<void> {
+    this.#stopping.abort(new HomewardError('cancelled', 'Homeward is shutting down.'));
+    await this.#warming;
+    await this.#endSandboxes();
+  }
+
+  async #warmUp(): Promise<void> {
     const [best] = await this.facts.accels();
     if (best) await this.capabilityCache(best);
   }
 
-  async stop(): Promise<void> {
+  async #endSandboxes(): Promise<void> {
     clearTimeout(this.#idleTimer);
     const sandboxes = await Promise.allSettled(this.#sandboxes.values());
     this.#sandboxes.clear();
@@ -97,8 +108,9 @@ export class HostProbe {
   }
 
   async #connection(accel: Accel): Promise<Connection> {
+    this.#stopping.signal.throwIfAborted();
     clearTimeout(this.#idleTimer);
-    this.#idleTimer = setTimeout(() => this.stop().catch(this.#options.onFault), idleForMs);
+    this.#idleTimer = setTimeout(() => this.#endSandboxes().catch(this.#options.onFault), idleForMs);
     this.#idleTimer.unref();
     // One after the other: two at once would start two sandboxes in one folder.
     const next = this.#running(accel, this.#sandboxes.get(accel));

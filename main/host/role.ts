@@ -24,6 +24,8 @@ import { VisitWatch } from './watch.ts';
 
 /** A visit that nobody moved into is ended after this long. */
 const emptyForMs = 2 * 60_000;
+/** And one whose domain is gone, unless its laptop does so first: it may want to know what became of it. */
+const goneForMs = 10 * 60_000;
 const sweepEveryMs = 10_000;
 
 export interface Clock {
@@ -90,7 +92,6 @@ export class HostRole {
     await mkdir(this.#visitsFolder, { recursive: true, mode: 0o700 });
     await Promise.all((await readdir(this.#visitsFolder)).map((name) => this.#adopt(join(this.#visitsFolder, name))));
     await this.#probe.start();
-    this.#probe.warmUp().catch((error: unknown) => this.#fault(error));
     this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs);
     this.#sweeper.unref();
   }
@@ -158,17 +159,18 @@ export class HostRole {
     return [...this.#residents.values()].map(({ visit }) => visit.info);
   }
 
-  /** Whose visit that is; undefined where there is none. */
-  ownerOf(visit: string): string | undefined {
-    return this.#residents.get(visit)?.visit.peer;
-  }
-
   /** Ends a visit with the running VM in it; harmless where there is none. */
   async endVisit(id: string): Promise<void> {
     await this.#preparing.get(id)?.catch(() => undefined);
     const ending = this.#ending.get(id) ?? this.#end(id).finally(() => this.#ending.delete(id));
     this.#ending.set(id, ending);
     await ending;
+  }
+
+  /** For a laptop that is trusted no more. */
+  async endVisitsOf(peerFingerprint: string): Promise<void> {
+    const theirs = [...this.#residents.values()].filter(({ visit }) => visit.peer === peerFingerprint);
+    await Promise.all(theirs.map(({ visit }) => this.endVisit(visit.id)));
   }
 
   /** Called whenever `visits()` has changed. Returns what ends it. */
@@ -323,9 +325,10 @@ export class HostRole {
   #sweep(): void {
     const now = this.#clock.now();
     for (const [id, resident] of this.#residents) {
-      const idle = resident.visit.state === 'empty' && resident.visit.streams === 0;
-      if (!idle) resident.usedAt = now;
-      if (now - resident.usedAt < emptyForMs) continue;
+      const { state, streams } = resident.visit;
+      const patienceMs = state === 'gone' ? goneForMs : emptyForMs;
+      if (streams > 0 || (state !== 'gone' && state !== 'empty')) resident.usedAt = now;
+      if (now - resident.usedAt < patienceMs) continue;
       this.endVisit(id).catch((error: unknown) => this.#fault(error));
     }
   }

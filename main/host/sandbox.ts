@@ -66,7 +66,7 @@ export function bwrapArguments(spec: SandboxSpec, rootEntries: readonly RootEntr
   ];
 }
 
-export async function readRootEntries(): Promise<RootEntry[]> {
+async function readRootEntries(): Promise<RootEntry[]> {
   const entries = await Promise.all(
     ['/bin', '/sbin', '/lib', '/lib32', '/lib64'].map(async (path): Promise<RootEntry | undefined> => {
       const seen = await lstat(path).catch(() => undefined);

@@ -3,7 +3,7 @@
  * run: that is taken for granted here, and what such a program can then see and do is what is tested.
  */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -184,7 +184,7 @@ describe('a paired but hostile laptop', () => {
     await symlink(join(home, 'own.sock'), join(folder, 'hw/run/libvirt/libvirt-sock'));
     await expect(host.role.openLocal(fingerprint, libvirt)).rejects.toMatchObject({ code: 'refused' });
 
-    await rm(join(folder, 'hw/run'), { recursive: true, force: true });
+    await rename(join(folder, 'hw/run'), join(folder, 'hw/aside'));
     await mkdir(join(home, 'libvirt'), { recursive: true });
     await symlink(join(home, 'own.sock'), join(home, 'libvirt/libvirt-sock')).catch(() => undefined);
     await symlink(home, join(folder, 'hw/run'));
