@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { tempFolder } from '../engine/temp-folder.ts';
 import { homeward } from './scripted-engine.ts';
@@ -51,7 +52,8 @@ async function run(child: ChildProcess, meanwhile: (child: ChildProcess) => void
   return { code, signal, text };
 }
 
-const env = { ...process.env, REAL: process.versions.node };
+const cache = fileURLToPath(new URL('../../../node_modules/.cache/compiled', import.meta.url));
+const env = { ...process.env, REAL: process.versions.node, NODE_COMPILE_CACHE: cache };
 
 test.each(['0', '4', '130'])(
   'an older Node hands over to the one of the checkout, exit code %s included',
