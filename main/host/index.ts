@@ -1,4 +1,4 @@
 /** The workstation role: one sandbox per visiting VM, admission, facts, benchmark. */
-export { LocalFacts, type LocalFactsOptions } from './facts.ts';
+export { LocalFacts } from './facts.ts';
 export type { Peer } from './peers.ts';
-export { HostRole, type HostRoleOptions } from './role.ts';
+export { HostRole } from './role.ts';

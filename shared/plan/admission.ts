@@ -5,10 +5,10 @@ import type { HostSettings } from '../rpc.ts';
 import type { VisitRequest } from '../wire.ts';
 
 /** Free memory must hold the VM and this much more: QEMU's own memory and the owner's next program. */
-export const memoryHeadroom = 1.2;
+const memoryHeadroom = 1.2;
 
 /** A visitor that is already there. */
-export interface PresentVisitor {
+interface PresentVisitor {
   readonly memoryBytes: number;
   readonly vcpus: number;
   /** What it has touched so far; the rest of its memory is promised though it still looks free. */
