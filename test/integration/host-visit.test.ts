@@ -195,14 +195,14 @@ describe('a visit', () => {
   it('receives a VM that moves in and lets it move on, over sockets at the same path on both sides', async () => {
     const laptop = host.laptop((wish) => {
       if (wish.kind !== 'migration') return Promise.reject(new Error('Only migrations here.'));
-      return host.role.openLocal(laptop.fingerprint, { kind: 'migration', visit: there.visit, name: wish.name });
+      return host.role.openLocal(other.fingerprint, { kind: 'migration', visit: there.visit, name: wish.name });
     });
+    const other = host.laptop();
     const here = await laptop.visit();
-    const there = visitRequest();
-    await laptop.calls['visit.prepare'](there);
+    const there = await other.visit({ vm: here.vm });
     await laptop.calls['visit.listen']({ visit: here.visit, name: 'out-1' });
     const source = await laptop.connect(here);
-    const destination = await laptop.connect(there);
+    const destination = await other.connect(there);
     await source.createXml(domainXml(here));
     await host.libvirt.migrate({
       sourceUri: source.uri,
@@ -210,8 +210,13 @@ describe('a visit', () => {
       uuid: here.vm,
       flags: ['live'],
       migrateUri: `unix://${here.migrationFolder}/out-1`,
+      // Slow enough to be seen on its way.
+      bandwidthMiBps: 1,
     });
     expect(await destination.state(here.vm)).toMatchObject({ state: 'running' });
+    const states = () => host.notices.filter(({ visit }) => visit === there.visit).map(({ state }) => state);
+    await eventually(() => states().includes('running') || undefined);
+    expect(states()).toEqual(['empty', 'incoming', 'running']);
     await eventually(() => host.notices.find(({ visit, state }) => visit === here.visit && state === 'gone'));
   });
 
