@@ -152,7 +152,7 @@ class ProbeSandbox {
         programs: { caches: [], plain: [['libvirtd']], maxFileBytes: 64 * 1024 * 1024 },
       });
       await cage.awaitSocket('hw', insidePaths.libvirtSocket, 10_000);
-      await door.open('libvirt.sock', () => cage.connect('hw', insidePaths.libvirtSocket, 5_000));
+      await door.open('libvirt.sock', 'libvirt', () => cage.connect('hw', insidePaths.libvirtSocket, 5_000));
       const uri = `qemu:///session?socket=${cage.path('libvirt.sock')}`;
       return new ProbeSandbox(cage, door, await options.libvirt.connect(uri, { deadlineMs: learnDeadlineMs }));
     } catch (error) {

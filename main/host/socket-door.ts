@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
-import { serveUnixSocket, splice, type UnixServer } from '../link/index.ts';
+import { serveUnixSocket, spliceStream, type TrafficKind, type UnixServer } from '../link/index.ts';
 
 /** A visit has few disks and NICs; more connections than this at once are not an accident. */
 const maxConnections = 64;
@@ -23,11 +23,11 @@ export class SocketDoor {
     this.#onFault = onFault;
   }
 
-  /** Listens at `fileName`; listening there already is fine. */
-  async open(fileName: string, openOther: OpenOtherEnd): Promise<void> {
+  /** Listens at `fileName` for streams of one kind; listening there already is fine. */
+  async open(fileName: string, kind: TrafficKind, openOther: OpenOtherEnd): Promise<void> {
     const listening =
       this.#servers.get(fileName) ??
-      serveUnixSocket(join(this.#folder, fileName), (socket) => this.#serve(socket, openOther));
+      serveUnixSocket(join(this.#folder, fileName), (socket) => this.#serve(socket, kind, openOther));
     this.#servers.set(fileName, listening);
     try {
       await listening;
@@ -44,7 +44,7 @@ export class SocketDoor {
     await Promise.all(servers.map((server) => (server.status === 'fulfilled' ? server.value.close() : undefined)));
   }
 
-  #serve(socket: Socket, openOther: OpenOtherEnd): void {
+  #serve(socket: Socket, kind: TrafficKind, openOther: OpenOtherEnd): void {
     if (this.#connections >= maxConnections) {
       socket.destroy();
       this.#onFault(new HomewardError('refused', `A visit wants more than ${maxConnections} streams at once.`));
@@ -57,7 +57,7 @@ export class SocketDoor {
       gone.abort();
     });
     openOther(gone.signal).then(
-      (stream) => splice(socket, stream),
+      (stream) => spliceStream(kind, socket, stream),
       (error: unknown) => {
         if (!gone.signal.aborted) this.#onFault(error);
         socket.destroy();

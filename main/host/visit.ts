@@ -201,13 +201,15 @@ export class Visit {
 
   async #listen(): Promise<void> {
     const { visit, disks, nics } = this.#record.request;
-    await this.#ownDoor.open(ownLibvirtSocket, () => this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000));
+    await this.#ownDoor.open(ownLibvirtSocket, 'libvirt', () =>
+      this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000),
+    );
     for (const [at, disk] of disks.entries()) await this.#door(diskSocketName(at), { kind: 'disk', visit, disk });
     for (let nic = 0; nic < nics; nic += 1) await this.#door(nicSocketName(nic), { kind: 'frames', visit, nic });
   }
 
   #door(fileName: string, wish: StreamWish): Promise<void> {
-    return this.#doors.open(fileName, (signal) => this.#peers.requestStream(this.peer, wish, signal));
+    return this.#doors.open(fileName, wish.kind, (signal) => this.#peers.requestStream(this.peer, wish, signal));
   }
 
   async #counted(opening: Promise<Duplex>): Promise<Duplex> {

@@ -21,7 +21,7 @@ import { dialAny } from './dial-any.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { Retry } from './retry.ts';
 import { Slots } from './slots.ts';
-import { splice } from './splice.ts';
+import { spliceStream } from './splice-stream.ts';
 import { awaitAcceptance, dialPinned, handshakeTimeoutMs, keepHalfOpen, sendLine } from './tls.ts';
 import { Traffic, type TrafficCount, type TrafficKind } from './traffic.ts';
 
@@ -283,7 +283,7 @@ export class HostLink {
       this.#options.onWanted(wanted).then((duplex) => duplex.on('error', () => undefined)),
     ]);
     if (stream.status === 'fulfilled' && local.status === 'fulfilled') {
-      await splice(stream.value, local.value);
+      await spliceStream(wanted.kind, local.value, stream.value);
       return;
     }
     if (stream.status === 'fulfilled') stream.value.destroy();

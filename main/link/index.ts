@@ -9,7 +9,8 @@ export { HostLink, type HostLinkOptions } from './host-link.ts';
 export { measureLink } from './measure.ts';
 export type { HostHandlers, LocalHello, PeerLink, StreamWish } from './peer-link.ts';
 export { LinkServer, type LinkServerOptions } from './server.ts';
-export { splice } from './splice.ts';
+export { spliceStream } from './splice-stream.ts';
+export type { TrafficKind } from './traffic.ts';
 export { connectUnixSocket, serveUnixSocket, type UnixServer } from './unix.ts';
 
 /**

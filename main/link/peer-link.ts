@@ -17,7 +17,7 @@ import {
 } from '../../shared/wire.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { serveMeasure } from './measure.ts';
-import { splice } from './splice.ts';
+import { spliceStream } from './splice-stream.ts';
 import { accept, handshakeTimeoutMs, keepHalfOpen, refuse } from './tls.ts';
 import { Traffic, type TrafficCount } from './traffic.ts';
 
@@ -203,7 +203,7 @@ export class PeerLink {
         }
         this.#traffic.add(socket, hello.kind, hello.visit);
         accept(socket);
-        await splice(socket, local);
+        await spliceStream(hello.kind, local, socket);
       }
     }
   }

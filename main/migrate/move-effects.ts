@@ -38,6 +38,8 @@ const afterLinkUpMs = 1_000;
 const probeBytes = 512 * 1024;
 const longProbeBytes = 8 * 1024 * 1024;
 const probeShortMs = 150;
+const dirtyRatePeriodS = 1;
+const dirtyRatePatienceMs = 3_000;
 /** Where the probe fails: a modest Wi-Fi. */
 const assumedLinkBytesPerSec = 5 * 1024 * 1024;
 
@@ -58,7 +60,8 @@ export class MoveEffects implements Effects {
     const source = await this.#source(run);
     const stats = await balloonStats(source, vm.uuid);
     run.note({ memoryBytes: usedBytes(stats) });
-    await source.startDirtyRateCalc(vm.uuid, 1).catch(() => undefined);
+    // Not waited for: it takes a second in which the copy may already run.
+    void this.#measureDirtyRate(source);
     this.#linkBytesPerSec = await probe(link, run.move.direction);
     if (run.move.direction === 'out') {
       await vm.disk.allow(`visit-${visitLink.visit}`);
@@ -73,7 +76,16 @@ export class MoveEffects implements Effects {
       }
       await vm.disk.allow('home');
     }
-    this.#dirtyBytesPerSec = await measuredDirtyRate(source, vm.uuid);
+  }
+
+  async #measureDirtyRate(source: Connection): Promise<void> {
+    const { uuid } = this.#options.vm;
+    try {
+      await source.startDirtyRateCalc(uuid, dirtyRatePeriodS);
+      this.#dirtyBytesPerSec = await measuredDirtyRate(source, uuid);
+    } catch {
+      // An older QEMU cannot tell; then the move judges by its own rounds.
+    }
   }
 
   async migrate(run: MoveRun, resume: boolean): Promise<void> {
@@ -265,9 +277,9 @@ async function probe(link: HostLink, direction: 'out' | 'home'): Promise<number>
 }
 
 async function measuredDirtyRate(source: Connection, uuid: string): Promise<number | undefined> {
-  const deadline = performance.now() + 2_500;
+  const deadline = performance.now() + dirtyRatePatienceMs;
   while (performance.now() < deadline) {
-    const records = await source.allStats(['dirtyrate'], { nowait: true }).catch(() => []);
+    const records = await source.allStats(['dirtyrate'], { nowait: true });
     const rate = records.find((record) => record.uuid === uuid)?.stats.dirtyRate;
     if (rate?.status === 'measured' && rate.mebibytesPerSec !== undefined) return rate.mebibytesPerSec * 1024 * 1024;
     await sleep(100);

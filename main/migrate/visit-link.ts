@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
 import type { WantedStream } from '../../shared/wire.ts';
 import type { Connection, Libvirt } from '../libvirt/index.ts';
-import { connectUnixSocket, type HostLink, serveUnixSocket, splice, type UnixServer } from '../link/index.ts';
+import { connectUnixSocket, type HostLink, serveUnixSocket, spliceStream, type UnixServer } from '../link/index.ts';
 import type { LocalVm } from './local-vm.ts';
 
 export interface VisitLinkOptions {
@@ -42,7 +42,8 @@ export class VisitLink {
     visitLink.#servers.push(
       await serveUnixSocket(
         socket,
-        (client) => void visitLink.#carry(client, options.link.openStream({ kind: 'libvirt', visit: options.visit })),
+        (client) =>
+          void visitLink.#carry('libvirt', client, options.link.openStream({ kind: 'libvirt', visit: options.visit })),
       ),
     );
     return visitLink;
@@ -66,7 +67,11 @@ export class VisitLink {
     const server = await serveUnixSocket(
       this.socketPath(name),
       (client) =>
-        void this.#carry(client, this.#options.link.openStream({ kind: 'migration', visit: this.visit, name })),
+        void this.#carry(
+          'migration',
+          client,
+          this.#options.link.openStream({ kind: 'migration', visit: this.visit, name }),
+        ),
     );
     this.#servers.push(server);
     return server;
@@ -123,10 +128,10 @@ export class VisitLink {
     }
   }
 
-  async #carry(client: Duplex, opening: Promise<Duplex>): Promise<void> {
+  async #carry(kind: 'libvirt' | 'migration', client: Duplex, opening: Promise<Duplex>): Promise<void> {
     this.#track(client);
     try {
-      await splice(client, await opening);
+      await spliceStream(kind, client, await opening);
     } catch {
       // What broke is told by whoever used the socket: libvirt reports its lost connection.
       client.destroy();

@@ -1,0 +1,37 @@
+import type { Duplex } from 'node:stream';
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { follow, splice } from './splice.ts';
+import type { TrafficKind } from './traffic.ts';
+
+/** Guest memory is mostly text and tables; the fastest level already takes two thirds of it away. */
+const level = 1;
+/** What a peer may make us hold to unpack: 8 MiB. */
+const maxWindowLog = 23;
+
+/**
+ * Joins what is local to what came over the link. A migration crosses compressed: the dearest bytes there are
+ * cross while a guest waits for them, so each piece is flushed as it comes.
+ */
+export function spliceStream(kind: TrafficKind, local: Duplex, wire: Duplex): Promise<void> {
+  return kind === 'migration' ? splicePacked(local, wire) : splice(local, wire);
+}
+
+/** As `splice`, with zstd (RFC 8878) on the wire's side. What does not unpack destroys both. */
+async function splicePacked(local: Duplex, wire: Duplex): Promise<void> {
+  const packer = createZstdCompress({
+    flush: constants.ZSTD_e_flush,
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  });
+  const unpacker = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: maxWindowLog } });
+  for (const half of [packer, unpacker]) {
+    half.on('error', () => {
+      local.destroy();
+      wire.destroy();
+    });
+  }
+  local.pipe(packer).pipe(wire);
+  wire.pipe(unpacker).pipe(local);
+  await Promise.all([follow(local, wire), follow(wire, local)]);
+  packer.destroy();
+  unpacker.destroy();
+}
