@@ -1,7 +1,15 @@
 import { defineConfig } from 'vitest/config';
 
-/** Rings that boot virtual machines run one file at a time: two cores carry one bed, not two. */
-const onReal = { fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000 };
+/**
+ * Rings that boot virtual machines run one file at a time: two cores carry one bed, not two. They start what a user
+ * starts, which is built first.
+ */
+const onReal = {
+  fileParallelism: false,
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+  globalSetup: 'scripts/build.mjs',
+};
 
 export default defineConfig({
   test: {

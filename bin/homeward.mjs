@@ -1,14 +1,16 @@
 #!/usr/bin/env node
-// Plain JavaScript that any Node since 16 can read: finds a Node that runs Homeward's TypeScript and hands over.
+// Plain JavaScript that any Node since 16 can read: finds a Node that runs Homeward and hands over, to what was built
+// of it or, where that is older than the sources, to the TypeScript itself.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import module from 'node:module';
 import { constants, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { builtProgram } from './built.mjs';
 
 const neededMajor = 24;
-const program = fileURLToPath(new URL('../main/cli/homeward.ts', import.meta.url));
+const program = builtProgram() ?? fileURLToPath(new URL('../main/cli/homeward.ts', import.meta.url));
 const ownNode = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
 
 // Compiled code is kept, for this command and for the engine it may start: half the time to start, and memory that

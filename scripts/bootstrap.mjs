@@ -13,6 +13,7 @@ const bin = join(repository, 'node_modules/.bin');
 const [task, ...args] = process.argv.slice(2);
 
 const tests = [
+  ['build', 'npm', ['run', '--silent', 'build']],
   ['types, lint, layers, dead code', 'npm', ['run', '--silent', 'check']],
   ['guest image', 'node', ['test/testbed/guest/prepare.ts']],
   ['unit tests', 'npm', ['run', '--silent', 'test:unit']],
@@ -28,7 +29,10 @@ if (!['setup', 'demo', 'test'].includes(task)) {
 installDependencies();
 await setUp();
 process.env.PATH = `${bin}${delimiter}${process.env.PATH}`;
-if (task === 'demo') process.exitCode = await run('node', ['test/demo/demo.ts', ...args]);
+if (task === 'demo') {
+  process.exitCode =
+    (await run('npm', ['run', '--silent', 'build'])) || (await run('node', ['test/demo/demo.ts', ...args]));
+}
 if (task === 'test') process.exitCode = await runTests();
 
 /**

@@ -7,7 +7,8 @@ import type { Vm } from '../../shared/model/vm.ts';
 import type { Decision, Status } from '../../shared/rpc.ts';
 import type { BedHost, BedProcess } from './host.ts';
 
-const entry = fileURLToPath(new URL('../../main/engine/main.ts', import.meta.url));
+/** What a user starts. */
+const homeward = fileURLToPath(new URL('../../bin/homeward.mjs', import.meta.url));
 const startDeadlineMs = 20_000;
 
 /** A real engine on one of the bed's hosts, and the test's own shell to it. */
@@ -21,7 +22,7 @@ export class BedEngine {
 
   static async start(host: BedHost, options: { readonly hostRole?: boolean } = {}): Promise<BedEngine> {
     const log: string[] = [];
-    const process = await host.spawn('node', [entry, ...(options.hostRole === true ? ['--host'] : [])]);
+    const process = await host.spawn('node', [homeward, 'engine', ...(options.hostRole === true ? ['--host'] : [])]);
     process.child.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString()));
     process.child.stdout?.resume();
     const socketFile = join(host.env['XDG_RUNTIME_DIR'] ?? '', 'homeward/engine.sock');

@@ -4,7 +4,7 @@ import { connectEngine, isNoEngine, pause } from '../client.ts';
 import { does, type Outcome } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
-import { engineLogFile, engineProgram, startEngine, statusOfEngine } from '../spawn-engine.ts';
+import { engineArguments, engineLogFile, startEngine, statusOfEngine } from '../spawn-engine.ts';
 
 /** A move under way is left as it is, so there is little to tidy up. */
 const stopTimeoutMs = 15_000;
@@ -23,26 +23,28 @@ Examples:
   homeward engine --detach
   homeward engine stop`,
     );
-  does<{ detach?: true }>(
-    engine.option('-d, --detach', 'run it in the background and return when it is ready'),
-    async ({ output }, { detach }) => (detach === true ? detached(output) : foreground()),
+  does<{ detach?: true; host?: true }>(
+    engine
+      .option('-d, --detach', 'run it in the background and return when it is ready')
+      .option('--host', 'let VMs of your other computers run here as long as it runs'),
+    async ({ output }, { detach, host = false }) => (detach === true ? detached(output, host) : foreground(host)),
   );
   does(engine.command('stop').description('stop it'), async ({ output }) => stop(output));
 }
 
 /** The engine takes this process's place: its signals, its exit code. */
-function foreground(): Promise<Outcome> {
+function foreground(host: boolean): Promise<Outcome> {
   if (process.execve === undefined) throw new HomewardError('internal', 'This Node cannot replace its own process.');
-  return process.execve(process.execPath, [process.execPath, engineProgram], process.env);
+  return process.execve(process.execPath, [process.execPath, ...engineArguments({ host })], process.env);
 }
 
-async function detached(output: Output): Promise<Outcome> {
+async function detached(output: Output, host: boolean): Promise<Outcome> {
   const running = await statusOfEngine();
   if (running !== undefined) {
     output.result({ started: false, pid: running.pid }, () => `The engine is running already: process ${running.pid}.`);
     return exitCodes.ok;
   }
-  const { child, status } = await startEngine({ host: false });
+  const { child, status } = await startEngine({ host });
   child.unref();
   output.result(
     { started: true, pid: status.pid, log: engineLogFile() },

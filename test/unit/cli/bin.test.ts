@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { tempFolder } from '../engine/temp-folder.ts';
@@ -25,7 +25,7 @@ async function checkout(withOwnNode: boolean): Promise<{ readonly command: strin
   await Promise.all(
     ['bin', 'main/cli', 'node_modules/.bin'].map((name) => mkdir(join(folder, name), { recursive: true })),
   );
-  await copyFile(homeward, join(folder, 'bin/homeward.mjs'));
+  await cp(dirname(homeward), join(folder, 'bin'), { recursive: true });
   await writeFile(join(folder, 'main/cli/homeward.ts'), program);
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   if (withOwnNode) await symlink(process.execPath, join(folder, 'node_modules/.bin/node'));
