@@ -1,21 +1,21 @@
-// @peculiar/x509 resolves its parts through tsyringe, which wants this polyfill loaded first.
-import 'reflect-metadata';
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { X509CertificateGenerator } from '@peculiar/x509';
+import { Worker } from 'node:worker_threads';
 import { HomewardError } from '../../shared/errors.ts';
 import { createPrivateFile, isCode } from './private-file.ts';
 
-/** What this machine is to others: a key and the self-signed certificate whose hash is its name. */
-export interface Identity {
-  /** SHA-256 of the DER certificate, lower-case hex. */
-  readonly fingerprint: string;
+export interface KeyPair {
   readonly certificatePem: string;
   readonly keyPem: string;
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+/** What this machine is to others: a key and the self-signed certificate whose hash is its name. */
+export interface Identity extends KeyPair {
+  /** SHA-256 of the DER certificate, lower-case hex. */
+  readonly fingerprint: string;
+}
 
 /**
  * The identity kept in `folder`, made there on first use.
@@ -33,26 +33,12 @@ export async function loadIdentity(folder: string): Promise<Identity> {
 
 /** A fresh identity, kept nowhere. */
 export async function makeIdentity(): Promise<Identity> {
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    // No name in it: whoever knocks at the port sees it.
-    name: 'CN=Homeward',
-    // Peers are pinned by hash, so dates decide nothing; a wrong clock must not either.
-    notBefore: new Date('2000-01-01T00:00:00Z'),
-    notAfter: new Date('9999-12-31T23:59:59Z'),
-    signingAlgorithm: algorithm,
-    keys,
-  });
-  const key = createPrivateKey({
-    key: Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)),
-    format: 'der',
-    type: 'pkcs8',
-  });
-  return {
-    fingerprint: fingerprintOf(Buffer.from(certificate.rawData)),
-    certificatePem: `${certificate.toString('pem').trim()}\n`,
-    keyPem: key.export({ format: 'pem', type: 'pkcs8' }).toString(),
-  };
+  const worker = new Worker(new URL('./key-worker.ts', import.meta.url), { execArgv: [] });
+  // Rejects with what the worker throws.
+  const [made]: KeyPair[] = await once(worker, 'message');
+  await worker.terminate();
+  if (made === undefined) throw new HomewardError('internal', 'No key was made.');
+  return { ...made, fingerprint: fingerprintOf(new X509Certificate(made.certificatePem).raw) };
 }
 
 /** How a certificate (DER) is named everywhere. */
