@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import pkg from '../../package.json' with { type: 'json' };
 import { HomewardError } from '../../shared/errors.ts';
 import type { Finding, Status } from '../../shared/rpc.ts';
 import { Libvirt } from '../libvirt/index.ts';
@@ -32,6 +32,8 @@ export interface EngineOptions {
   readonly onStopAsked: () => void;
 }
 
+const { version } = pkg;
+
 /** Root has no session of its own: there both names mean the same daemon, and each VM would be seen twice. */
 const vmUris: MonitorOptions['uris'] =
   process.getuid?.() === 0
@@ -46,9 +48,6 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   const paths = await preparePaths();
   const lock = await acquireLock(paths.lockFile);
   const log = createLog();
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
   const startedAt = new Date().toISOString();
   const onFault = (what: string, thrown: unknown): void => log.warn({ err: inWords(thrown) }, what);
 
