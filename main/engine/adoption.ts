@@ -50,7 +50,11 @@ export class Adopter {
   /** @throws HomewardError `vm-busy` while it runs; nothing is changed then. */
   async adopt(vm: Vm): Promise<void> {
     const { adoptions, services, fleet } = this.#options;
-    if (vm.adopted) throw new HomewardError('bad-input', `${vm.name} is already ready to move.`);
+    if (vm.adopted) {
+      throw new HomewardError('bad-input', `${vm.name} is already ready to move.`, {
+        hint: `Move it: homeward offload ${vm.name}`,
+      });
+    }
     this.#needShutOff(vm);
     const { adoption, after } = await this.#plan(vm);
     await adoptions.put(adoption);
@@ -149,7 +153,10 @@ export class Adopter {
 
 function disksOf(description: DomainDescription): Adoption['disks'] {
   const disks = description.disks.filter(({ device }) => device === 'disk');
-  if (disks.length === 0) throw new HomewardError('not-ready', `${description.name} has no disk.`);
+  if (disks.length === 0)
+    throw new HomewardError('not-ready', `${description.name} has no disk.`, {
+      hint: 'Give it one in an image file.',
+    });
   return disks.map(({ target, file, format, readonly, shareable }) => {
     if (file === undefined) {
       throw new HomewardError('not-ready', `Disk ${target} of ${description.name} is not an image file.`, {
@@ -166,7 +173,9 @@ function disksOf(description: DomainDescription): Adoption['disks'] {
       );
     }
     if (shareable || readonly) {
-      throw new HomewardError('not-ready', `Disk ${target} of ${description.name} is shared or read-only.`);
+      throw new HomewardError('not-ready', `Disk ${target} of ${description.name} is shared or read-only.`, {
+        hint: 'Homeward can serve a disk that one VM alone writes.',
+      });
     }
     return { target, file, format };
   });

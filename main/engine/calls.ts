@@ -3,6 +3,7 @@ import { HomewardError } from '../../shared/errors.ts';
 import type { Host } from '../../shared/model/host.ts';
 import type { Calls, Status } from '../../shared/rpc.ts';
 import { dialPairing } from '../link/index.ts';
+import { inWords } from '../migrate/index.ts';
 import type { Identity, PairingDesk, PeerStore } from '../trust/index.ts';
 import type { Adopter } from './adoption.ts';
 import type { Doctor } from './doctor.ts';
@@ -11,7 +12,6 @@ import type { HomeFacts } from './home-facts.ts';
 import type { Hosting } from './hosting.ts';
 import type { Hosts } from './hosts.ts';
 import type { Journal } from './journal.ts';
-import { inWords } from './libvirt-words.ts';
 import type { Moves } from './moves.ts';
 import type { Planner } from './planner.ts';
 import type { SettingsStore } from './settings.ts';
@@ -106,10 +106,10 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
       hosts.syncPeers();
       return {};
     },
-    'move.plan': ({ vm, direction, host }) => {
+    'move.plan': async ({ vm, direction, host }) => {
       const found = fleet.need(vm);
       const key = direction === 'home' && found.place.kind === 'away' ? found.place.host : host;
-      return planner.plan(found, direction, hosts.usable(key));
+      return (await planner.plan(found, direction, hosts.usable(key))).plan;
     },
     'move.offload': ({ vm, host }) => moves.offload(fleet.need(vm), host, byUser),
     'move.home': ({ vm }) => moves.home(fleet.need(vm), byUser),

@@ -1,21 +1,26 @@
-import { lookup } from 'node:dns/promises';
-import { readFile, statfs } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import type { HostFacts } from '../../shared/model/host.ts';
+import { statfs } from 'node:fs/promises';
+import type { Host, HostFacts } from '../../shared/model/host.ts';
 import type { Finding } from '../../shared/rpc.ts';
+import { sentencesOf } from '../migrate/index.ts';
 import { findCommand } from '../process/index.ts';
 import type { AdoptionStore } from './adoption-store.ts';
 import type { Fleet } from './fleet.ts';
 import type { HomeServices } from './home-services.ts';
 import type { Hosts } from './hosts.ts';
+import type { OwnName } from './own-name.ts';
 
 export interface DoctorOptions {
-  readonly fleet: Fleet;
-  readonly hosts: Hosts;
-  readonly adoptions: AdoptionStore;
-  readonly services: HomeServices;
+  readonly fleet: Pick<Fleet, 'list'>;
+  readonly hosts: Pick<Hosts, 'list'>;
+  readonly adoptions: Pick<AdoptionStore, 'get'>;
+  readonly services: Pick<HomeServices, 'refresh'>;
   readonly homeFacts: () => Promise<HostFacts>;
+  readonly ownName: () => Promise<OwnName>;
   readonly stateFolder: string;
+  /** This Homeward's own. */
+  readonly version: string;
+  /** Where programs are looked for; usually the engine's own PATH. */
+  readonly searchPath?: string | undefined;
   /** What other rooms noticed: damaged files, connections that are missing, faults since the start. */
   readonly noticed: () => readonly Finding[];
 }
@@ -25,13 +30,13 @@ const tools: readonly { readonly command: string; readonly package: string; read
   { command: 'qemu-storage-daemon', package: 'qemu-system-common', use: 'serve a VM’s disk from home' },
   { command: 'passt', package: 'passt', use: 'keep a VM’s connections while it is away' },
   { command: 'qemu-system-x86_64', package: 'qemu-system-x86', use: 'run VMs' },
+  { command: 'setfacl', package: 'acl', use: 'let the QEMU of qemu:///system reach a VM’s disk' },
   { command: 'libvirtd', package: 'libvirt-daemon', use: 'let VMs visit this computer' },
   { command: 'bwrap', package: 'bubblewrap', use: 'lock visiting VMs in (host role)' },
   { command: 'nbdkit', package: 'nbdkit', use: 'cache a visiting VM’s disk (host role)' },
   { command: 'socat', package: 'socat', use: 'connect a visiting VM’s network (host role)' },
 ];
 
-const resolveDeadlineMs = 2_000;
 const leastFreeBytes = 256 * 1024 * 1024;
 
 /** Looks at everything a move depends on and says what to do about what is missing. */
@@ -43,21 +48,34 @@ export class Doctor {
   }
 
   async run(): Promise<Finding[]> {
-    const found = await Promise.all([
-      this.#tools(),
-      ownName(),
-      this.#postcopy(),
-      this.#space(),
-      this.#vms(),
-      Promise.resolve(this.#hosts()),
-    ]);
+    const found = await Promise.all(
+      Object.entries(this.#checks()).map(async ([name, check]) => {
+        try {
+          return await check();
+        } catch (thrown) {
+          return [couldNotLook(name, thrown)];
+        }
+      }),
+    );
     return [...this.#options.noticed(), ...found.flat()];
+  }
+
+  /** By what each looks at, so that one that fails says so and the others are heard. */
+  #checks(): Readonly<Record<string, () => Promise<Finding[]>>> {
+    return {
+      'the programs it needs': () => this.#tools(),
+      "this computer's name": () => this.#ownName(),
+      'this computer and its libvirt': () => this.#machine(),
+      'room on the disk': () => this.#space(),
+      'the VMs': () => this.#vms(),
+      'the hosts': async () => this.#hosts(),
+    };
   }
 
   async #tools(): Promise<Finding[]> {
     const findings = await Promise.all(
       tools.map(async ({ command, package: name, use }): Promise<Finding> => {
-        const path = await findCommand(command).catch(() => undefined);
+        const path = await findCommand(command, this.#options.searchPath).catch(() => undefined);
         return path === undefined
           ? {
               id: `tool-${command}`,
@@ -73,28 +91,24 @@ export class Doctor {
     return findings;
   }
 
-  async #postcopy(): Promise<Finding[]> {
-    const facts = await this.#options.homeFacts();
-    if (facts.postcopy)
-      return [
-        {
-          id: 'postcopy',
-          severity: 'ok',
-          title: 'Post-copy works',
-          detail: 'VMs that write a lot can come home fast.',
-        },
-      ];
+  async #ownName(): Promise<Finding[]> {
+    const { name, known } = await this.#options.ownName();
+    if (known) return [{ id: 'own-name', severity: 'ok', title: 'This computer knows its own name', detail: name }];
     return [
       {
-        id: 'postcopy',
+        id: 'own-name',
         severity: 'problem',
-        title: 'Post-copy is not possible',
-        detail: facts.postcopyObstacle ?? 'userfaultfd is not available.',
-        remedy:
-          'Without it a VM that writes its memory faster than the network carries cannot come home while it runs.',
-        command: 'sudo sysctl vm.unprivileged_userfaultfd=1',
+        title: 'This computer cannot resolve its own name',
+        detail: `libvirt asks for "${name}" several times during a move and each time waits for the answer, once with the VM stopped.`,
+        remedy: 'Name it in /etc/hosts (or install libnss-myhostname).',
+        command: `echo "127.0.1.1 ${name}" | sudo tee -a /etc/hosts`,
       },
     ];
+  }
+
+  async #machine(): Promise<Finding[]> {
+    const facts = await this.#options.homeFacts();
+    return [...accelFindings(facts), ...postcopyFindings(facts)];
   }
 
   async #space(): Promise<Finding[]> {
@@ -129,7 +143,7 @@ export class Doctor {
       }
       const trouble = await services.refresh(adoption).then(
         () => undefined,
-        (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown)),
+        (thrown: unknown) => sentencesOf(thrown),
       );
       if (trouble !== undefined) {
         findings.push({
@@ -137,6 +151,7 @@ export class Doctor {
           severity: 'problem',
           title: `The disk of ${vm.name} is not served`,
           detail: trouble,
+          remedy: 'Until it is, the VM cannot start; one that runs stalls and goes on once it is served again.',
         });
       }
       if (vm.place.kind === 'away') {
@@ -149,6 +164,7 @@ export class Doctor {
           detail: reachable
             ? 'The link is up.'
             : 'Its disk and network stall until the link is back; nothing is lost by waiting.',
+          ...(reachable ? {} : { remedy: `Bring ${hostName} back: switched on, on a network this computer reaches.` }),
         });
       }
     }
@@ -169,44 +185,91 @@ export class Doctor {
         },
       ];
     }
-    return hosts
-      .filter(({ paired, reachable }) => paired && !reachable)
-      .map((host) => ({
-        id: `host-${host.fingerprint ?? host.name}`,
+    return hosts.filter(({ paired }) => paired).flatMap((host) => this.#host(host));
+  }
+
+  #host({ fingerprint, name, reachable, obstacle, facts }: Host): Finding[] {
+    const id = fingerprint ?? name;
+    if (!reachable) {
+      return [
+        {
+          id: `host-${id}`,
+          severity: 'note',
+          title: `${name} does not answer`,
+          detail: `It is paired, but the link to it is down. ${obstacle ?? ''}`.trim(),
+          remedy:
+            'Is it switched on, on the same network, and is `homeward host` running there? Where it says that it does not know this laptop, pair the two again.',
+        },
+      ];
+    }
+    if (facts === undefined) return [];
+    const findings: Finding[] = [];
+    if (facts.homewardVersion !== this.#options.version) {
+      findings.push({
+        id: `version-${id}`,
         severity: 'note',
-        title: `${host.name} does not answer`,
-        detail: 'It is paired, but the link to it is down.',
-        remedy: 'Is it switched on, on the same network, and is `homeward host` running there?',
-      }));
+        title: `${name} runs another Homeward`,
+        detail: `Version ${facts.homewardVersion} there, ${this.#options.version} here.`,
+        remedy: 'They work together as long as they understand each other; better install the same on both.',
+      });
+    }
+    if (!facts.postcopy) {
+      findings.push({
+        id: `postcopy-${id}`,
+        severity: 'note',
+        title: `Post-copy is not possible on ${name}`,
+        detail: facts.postcopyObstacle ?? 'userfaultfd is not available there.',
+        remedy: 'A VM that writes a lot may take long to move out. Run this there:',
+        command: 'sudo sysctl vm.unprivileged_userfaultfd=1',
+      });
+    }
+    return findings;
   }
 }
 
-/**
- * libvirt resolves this machine's own name at several steps of a move; where the resolver hangs, each one waits
- * for it, the last one with the guest stopped.
- */
-async function ownName(): Promise<Finding[]> {
-  const name = hostname();
-  const resolved = await Promise.race([
-    lookup(name).then(
-      () => true,
-      () => false,
-    ),
-    new Promise<boolean>((resolve) => setTimeout(() => resolve(false), resolveDeadlineMs).unref()),
-  ]);
-  const inHosts = (await readFile('/etc/hosts', 'utf8').catch(() => ''))
-    .split('\n')
-    .some((line) => line.split('#')[0]?.split(/\s+/).slice(1).includes(name));
-  if (resolved || inHosts)
-    return [{ id: 'own-name', severity: 'ok', title: 'This computer knows its own name', detail: name }];
+function couldNotLook(what: string, thrown: unknown): Finding {
+  return {
+    id: `unseen-${what.replaceAll(/\W+/g, '-')}`,
+    severity: 'problem',
+    title: `Homeward could not look at ${what}`,
+    detail: sentencesOf(thrown),
+    remedy: 'Mend this first, then run the doctor again.',
+  };
+}
+
+function accelFindings({ accels }: HostFacts): Finding[] {
+  if (accels.includes('kvm')) return [];
   return [
     {
-      id: 'own-name',
+      id: 'kvm',
+      severity: 'note',
+      title: 'KVM does not work on this computer',
+      detail: 'Its VMs are emulated, which is many times slower; they can move to other computers all the same.',
+      remedy: 'Turn virtualisation on in the firmware, and join the group kvm.',
+      command: 'sudo usermod -aG kvm "$USER"',
+    },
+  ];
+}
+
+function postcopyFindings({ postcopy, postcopyObstacle }: HostFacts): Finding[] {
+  if (postcopy) {
+    return [
+      {
+        id: 'postcopy',
+        severity: 'ok',
+        title: 'Post-copy works',
+        detail: 'VMs that write a lot can come home fast.',
+      },
+    ];
+  }
+  return [
+    {
+      id: 'postcopy',
       severity: 'problem',
-      title: 'This computer cannot resolve its own name',
-      detail: `libvirt asks for "${name}" several times during a move and each time waits for the answer, once with the VM stopped.`,
-      remedy: 'Name it in /etc/hosts (or install libnss-myhostname).',
-      command: `echo "127.0.1.1 ${name}" | sudo tee -a /etc/hosts`,
+      title: 'Post-copy is not possible',
+      detail: postcopyObstacle ?? 'userfaultfd is not available.',
+      remedy: 'Without it a VM that writes its memory faster than the network carries cannot come home while it runs.',
+      command: 'sudo sysctl vm.unprivileged_userfaultfd=1',
     },
   ];
 }

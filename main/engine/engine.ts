@@ -2,6 +2,7 @@ import pkg from '../../package.json' with { type: 'json' };
 import { HomewardError } from '../../shared/errors.ts';
 import type { Finding, Status } from '../../shared/rpc.ts';
 import { Libvirt } from '../libvirt/index.ts';
+import { inWords } from '../migrate/index.ts';
 import { Monitor, type MonitorOptions } from '../monitor/index.ts';
 import { loadIdentity, PairingDesk, PeerStore } from '../trust/index.ts';
 import { Adopter } from './adoption.ts';
@@ -9,18 +10,20 @@ import { AdoptionStore } from './adoption-store.ts';
 import { Autopilot } from './autopilot.ts';
 import { callsOn } from './calls.ts';
 import { Doctor } from './doctor.ts';
+import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { HomeFacts } from './home-facts.ts';
 import { HomeServices } from './home-services.ts';
 import { Hosting } from './hosting.ts';
 import { Hosts } from './hosts.ts';
 import { openJournal } from './journal.ts';
-import { inWords } from './libvirt-words.ts';
 import { acquireLock } from './lock.ts';
 import { createLog } from './log.ts';
 import { Moves } from './moves.ts';
+import { ownName } from './own-name.ts';
 import { preparePaths } from './paths.ts';
 import { Planner } from './planner.ts';
+import { qemuUid } from './qemu-user.ts';
 import { type RpcServer, startRpcServer } from './rpc-server.ts';
 import { openSettings } from './settings.ts';
 import { Visits } from './visits.ts';
@@ -36,9 +39,7 @@ const { version } = pkg;
 
 /** Root has no session of its own: there both names mean the same daemon, and each VM would be seen twice. */
 const vmUris: MonitorOptions['uris'] =
-  process.getuid?.() === 0
-    ? { system: 'qemu:///system' }
-    : { session: 'qemu:///session', system: 'qemu:///system' };
+  process.getuid?.() === 0 ? { system: 'qemu:///system' } : { session: 'qemu:///session', system: 'qemu:///system' };
 
 /**
  * Wiring only: builds the rooms, connects them, and answers with what takes them down again.
@@ -49,7 +50,11 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   const lock = await acquireLock(paths.lockFile);
   const log = createLog();
   const startedAt = new Date().toISOString();
-  const onFault = (what: string, thrown: unknown): void => log.warn({ err: inWords(thrown) }, what);
+  const faults = new Faults();
+  const onFault = (what: string, thrown: unknown): void => {
+    faults.heard(what, thrown);
+    log.warn({ err: inWords(thrown) }, what);
+  };
 
   const settings = await openSettings(paths.settingsFile);
   const journal = await openJournal(paths.journalFile);
@@ -58,9 +63,14 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   const peers = await PeerStore.open(`${paths.stateFolder}/peers.json`);
   const libvirt = await Libvirt.start();
   const monitor = new Monitor({ libvirt, uris: vmUris });
-  const services = new HomeServices(paths.runtimeFolder, (vm) => {
-    const place = journal.place(vm)?.place;
-    return place?.kind === 'away' ? `visit-${place.visit}` : 'home';
+  const services = new HomeServices({
+    runtimeFolder: paths.runtimeFolder,
+    writerOf: (vm) => {
+      const place = journal.place(vm)?.place;
+      return place?.kind === 'away' ? `visit-${place.visit}` : 'home';
+    },
+    qemuUid: async (name) => (name === 'system' ? qemuUid(await monitor.connection(name)) : undefined),
+    onFault,
   });
   const fleet = new Fleet({ monitor, journal, adoptions, settings, services });
   const visits = new Visits(libvirt, paths.runtimeFolder);
@@ -100,7 +110,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     connect: () => monitor.anyConnection(),
     onFault,
   });
-  const planner = new Planner({ fleet, hosts, homeFacts: () => homeFacts.read() });
+  const planner = new Planner({ fleet, hosts, homeFacts: () => homeFacts.read(), ownName: () => ownName() });
   const moves = new Moves({
     libvirt,
     journal,
@@ -134,9 +144,12 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     adoptions,
     services,
     homeFacts: () => homeFacts.read(),
+    ownName: () => ownName(),
     stateFolder: paths.stateFolder,
+    version,
     noticed: () => [
       ...settings.findings,
+      ...faults.findings(),
       ...journal.findings,
       ...adoptions.findings,
       ...monitor.obstacles().map(

@@ -82,6 +82,15 @@ export class Fleet {
     }
   }
 
+  /** For a move out. @throws HomewardError `not-ready`, `vm-not-running` */
+  needReady(vm: Vm): void {
+    this.#options.adoptions.need(vm.uuid, vm.name);
+    if (vm.state !== 'shutoff' && vm.state !== 'crashed') return;
+    throw new HomewardError('vm-not-running', `${vm.name} is not running, so there is nothing to move.`, {
+      hint: `Start it first: virsh -c qemu:///${vm.connection} start ${vm.name}`,
+    });
+  }
+
   /** Home's side of a VM, with its disk served. @throws HomewardError `not-ready`, and what the services throw. */
   async local(vm: Vm): Promise<LocalVm> {
     const { adoptions, services, monitor } = this.#options;

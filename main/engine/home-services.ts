@@ -1,3 +1,4 @@
+import type { ConnectionName } from '../../shared/model/vm.ts';
 import { HomeDisk, type Writer } from '../disk/index.ts';
 import { GuestNetwork } from '../network/index.ts';
 import type { Adoption } from './adoption-store.ts';
@@ -5,23 +6,31 @@ import type { Adoption } from './adoption-store.ts';
 export interface HomeService {
   readonly disk: HomeDisk;
   readonly network: GuestNetwork | undefined;
+  /** Whether libvirt could be asked as whom QEMU runs: only then may another user's QEMU use both. */
+  readonly granted: boolean;
+}
+
+export interface HomeServicesOptions {
+  readonly runtimeFolder: string;
+  /** Who may write a VM's disk when a daemon begins anew: whoever the journal says has the VM. */
+  readonly writerOf: (vm: string) => Writer;
+  /** User as whom libvirt runs QEMU there, where it is not ours. */
+  readonly qemuUid: (connection: ConnectionName) => Promise<number | undefined>;
+  readonly onFault: (what: string, thrown: unknown) => void;
 }
 
 /** Storage daemons and frame relays of adopted VMs: started or found again, never stopped with the engine. */
 export class HomeServices {
-  readonly #runtimeFolder: string;
-  /** Who may write a VM's disk when a daemon begins anew: whoever the journal says has the VM. */
-  readonly #writerOf: (vm: string) => Writer;
+  readonly #options: HomeServicesOptions;
   readonly #services = new Map<string, Promise<HomeService>>();
 
-  constructor(runtimeFolder: string, writerOf: (vm: string) => Writer) {
-    this.#runtimeFolder = runtimeFolder;
-    this.#writerOf = writerOf;
+  constructor(options: HomeServicesOptions) {
+    this.#options = options;
   }
 
   /** Where the daemon's socket is: part of the VM's definition, so it never changes. */
   folder(vm: string): string {
-    return `${this.#runtimeFolder}/vm-${vm.slice(0, 8)}`;
+    return `${this.#options.runtimeFolder}/vm-${vm.slice(0, 8)}`;
   }
 
   /** @throws HomewardError from disk or network: missing tool, locked image, permission, disk full. */
@@ -38,7 +47,7 @@ export class HomeServices {
   async refresh(adoption: Adoption): Promise<HomeService> {
     const known = await this.#services.get(adoption.vm)?.catch(() => undefined);
     if (
-      known !== undefined &&
+      known?.granted === true &&
       (await known.disk.alive()) &&
       (known.network === undefined || (await known.network.alive()))
     )
@@ -57,12 +66,23 @@ export class HomeServices {
 
   async #start(adoption: Adoption): Promise<HomeService> {
     const folder = this.folder(adoption.vm);
-    const disk = await HomeDisk.ensure({ vm: adoption.vm, folder, disks: adoption.disks });
-    if ((await disk.writers()).length === 0) await disk.allow(this.#writerOf(adoption.vm));
+    const { grantUid, granted } = await this.#user(adoption);
+    const disk = await HomeDisk.ensure({ vm: adoption.vm, folder, disks: adoption.disks, grantUid });
+    if ((await disk.writers()).length === 0) await disk.allow(this.#options.writerOf(adoption.vm));
     const network =
       adoption.nics.length === 0
         ? undefined
-        : await GuestNetwork.ensure({ vm: adoption.vm, folder, nics: adoption.nics });
-    return { disk, network };
+        : await GuestNetwork.ensure({ vm: adoption.vm, folder, nics: adoption.nics, grantUid });
+    return { disk, network, granted };
+  }
+
+  /** A libvirt that is down must not keep the disk of a VM that is away from being served. */
+  async #user({ connection, name }: Adoption): Promise<{ grantUid?: number | undefined; granted: boolean }> {
+    try {
+      return { grantUid: await this.#options.qemuUid(connection), granted: true };
+    } catch (thrown) {
+      this.#options.onFault(`learning as whom libvirt runs ${name}`, thrown);
+      return { granted: false };
+    }
   }
 }

@@ -39,7 +39,8 @@ export async function acquireLock(file: string): Promise<EngineLock> {
     }
     const left = parseHolder(await readFile(file, 'utf8'));
     await handle.truncate(0);
-    await handle.write(`${process.pid} ${await startTimeOf(process.pid)}\n`);
+    // The kernel holds the lock; who it is is for people, and a full disk must not keep a VM's engine from starting.
+    await handle.write(`${process.pid} ${await startTimeOf(process.pid)}\n`).catch(() => undefined);
     return {
       leftBy: left === undefined ? undefined : { pid: left.pid },
       release: () => release(handle),

@@ -24,6 +24,8 @@ export interface MovesOptions {
   readonly onFault: (what: string, thrown: unknown) => void;
 }
 
+const visitDamaged = 'Its disk is at home, whatever became of the VM: shut it down from inside. See: homeward doctor';
+
 export interface Asked {
   readonly by: Move['askedBy'];
   readonly reason: string;
@@ -57,6 +59,7 @@ export class Moves {
           hint: `Bring it home first: homeward home ${vm.name}`,
         });
       }
+      this.#options.fleet.needReady(vm);
       const host = this.#options.hosts.usable(hostKey);
       const plan = await this.#possible(vm, 'out', host);
       const local = await this.#options.fleet.local(vm);
@@ -73,7 +76,11 @@ export class Moves {
   /** @throws HomewardError `vm-home`, `vm-busy`, `host-unreachable`: nothing has happened then. */
   home(vm: Vm, asked: Asked): Promise<Move> {
     return this.#starts(vm, async () => {
-      if (vm.place.kind === 'home') throw new HomewardError('vm-home', `${vm.name} is already at home.`);
+      if (vm.place.kind === 'home') {
+        throw new HomewardError('vm-home', `${vm.name} is already at home.`, {
+          hint: `To move it out: homeward offload ${vm.name}`,
+        });
+      }
       const host = this.#options.hosts.usable(vm.place.host);
       const plan = await this.#possible(vm, 'home', host);
       const local = await this.#options.fleet.local(vm);
@@ -85,7 +92,8 @@ export class Moves {
   async wait(id: string): Promise<Move> {
     for (const run of this.#runs.values()) if (run.move.id === id) return run.ended;
     const known = this.#options.journal.move(id);
-    if (known === undefined) throw new HomewardError('bad-input', 'There is no such move.');
+    if (known === undefined)
+      throw new HomewardError('bad-input', 'There is no such move.', { hint: 'See past moves with: homeward log' });
     return known.move;
   }
 
@@ -121,7 +129,9 @@ export class Moves {
   async #takeUp(move: Move, stored: unknown): Promise<void> {
     const data = parseMoveData(stored);
     if (data === undefined) {
-      throw new HomewardError('damaged-file', `What was written of ${move.vmName}'s last move cannot be read.`);
+      throw new HomewardError('damaged-file', `What was written of ${move.vmName}'s last move cannot be read.`, {
+        hint: visitDamaged,
+      });
     }
     const { fleet, hosts } = this.#options;
     const host = hosts.need(move.host);
@@ -243,7 +253,8 @@ export class Moves {
   }
 
   async #possible(vm: Vm, direction: Direction, host: KnownHost): Promise<Plan> {
-    const plan = await this.#options.planner.plan(vm, direction, host);
+    const { plan, refusal } = await this.#options.planner.plan(vm, direction, host);
+    if (refusal !== undefined) throw refusal;
     if (!plan.possible) {
       throw new HomewardError('incompatible', plan.obstacles.join(' '), {
         hint: `See all of it with: homeward ${direction === 'out' ? 'offload' : 'home'} ${vm.name} --dry-run`,
@@ -255,7 +266,9 @@ export class Moves {
   #recordOf(vm: Vm): VisitRecord {
     const record = VisitRecord.safeParse(this.#options.journal.place(vm.uuid)?.data);
     if (!record.success) {
-      throw new HomewardError('damaged-file', `What was written of ${vm.name}'s visit cannot be read.`);
+      throw new HomewardError('damaged-file', `What was written of ${vm.name}'s visit cannot be read.`, {
+        hint: visitDamaged,
+      });
     }
     return record.data;
   }
@@ -267,7 +280,11 @@ export class Moves {
 
   #need(vm: Vm): MoveRun {
     const run = this.#current(vm.uuid);
-    if (run === undefined) throw new HomewardError('bad-input', `${vm.name} is not being moved.`);
+    if (run === undefined) {
+      throw new HomewardError('bad-input', `${vm.name} is not being moved.`, {
+        hint: 'See what is going on with: homeward status',
+      });
+    }
     return run;
   }
 }

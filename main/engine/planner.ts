@@ -1,16 +1,27 @@
+import { randomBytes } from 'node:crypto';
+import { HomewardError } from '../../shared/errors.ts';
 import type { HostFacts } from '../../shared/model/host.ts';
 import type { Direction } from '../../shared/model/move.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import { preflight } from '../../shared/plan/preflight.ts';
 import type { Plan } from '../../shared/rpc.ts';
-import { cpuElement, readDomain } from '../libvirt/index.ts';
+import { cpuElement, type DomainDescription, readDomain } from '../libvirt/index.ts';
+import { sentencesOf } from '../migrate/index.ts';
 import type { Fleet } from './fleet.ts';
 import type { Hosts, KnownHost } from './hosts.ts';
+import type { OwnName } from './own-name.ts';
 
 export interface PlannerOptions {
   readonly fleet: Fleet;
   readonly hosts: Hosts;
   readonly homeFacts: () => Promise<HostFacts>;
+  readonly ownName: () => Promise<OwnName>;
+}
+
+export interface Verdict {
+  readonly plan: Plan;
+  /** The host's own no, where it said one: its owner's limits, its memory. */
+  readonly refusal?: HomewardError | undefined;
 }
 
 /** The verdict before anything starts: both machines' facts and the VM's definition, weighed by `preflight`. */
@@ -22,9 +33,9 @@ export class Planner {
   }
 
   /** @throws HomewardError where the host cannot be asked */
-  async plan(vm: Vm, direction: Direction, host: KnownHost): Promise<Plan> {
+  async plan(vm: Vm, direction: Direction, host: KnownHost): Promise<Verdict> {
     const { fleet, hosts, homeFacts } = this.#options;
-    const [home, away] = await Promise.all([homeFacts(), hosts.freshFacts(host)]);
+    const [home, away, name] = await Promise.all([homeFacts(), hosts.freshFacts(host), this.#options.ownName()]);
     const connection = await fleet.connection(vm);
     const runsAtHome = direction === 'out' && vm.state !== 'shutoff';
     const xml = await connection.domainXml(vm.uuid, runsAtHome ? { migratable: true } : { inactive: true });
@@ -40,29 +51,58 @@ export class Planner {
         : undefined;
     const verdict = preflight({
       vm: description,
+      // A VM that ended while away is "brought home" too: nothing moves, its disk becomes home's again.
+      state: direction === 'home' && vm.state === 'shutoff' ? undefined : vm.state,
       adopted: vm.adopted,
       direction,
       source: direction === 'out' ? home : away,
       destination: direction === 'out' ? away : home,
       cpuVerdict: cpuVerdict?.verdict,
     });
+    const refusal = direction === 'out' && verdict.possible ? await refusalOf(host, vm, description) : undefined;
     const linkBytesPerSec = hosts.find(host.fingerprint).benchmark?.[
       direction === 'out' ? 'linkOutBytesPerSec' : 'linkHomeBytesPerSec'
     ];
     const expectedBytes = vm.sample?.usedMemoryBytes ?? vm.memoryBytes;
-    return {
+    const plan: Plan = {
       vm: vm.uuid,
       vmName: vm.name,
       direction,
       host: host.fingerprint,
       hostName: host.name,
-      possible: verdict.possible,
-      obstacles: [...verdict.obstacles],
-      warnings: [...verdict.warnings],
+      possible: verdict.possible && refusal === undefined,
+      obstacles: refusal === undefined ? [...verdict.obstacles] : [sentencesOf(refusal)],
+      warnings: [...verdict.warnings, ...(name.known ? [] : [unknownName(name)])],
       postcopy: verdict.postcopy,
       ...(verdict.postcopyObstacle === undefined ? {} : { postcopyObstacle: verdict.postcopyObstacle }),
       expectedBytes,
       ...(linkBytesPerSec === undefined ? {} : { expectedMs: (expectedBytes / linkBytesPerSec) * 1_000 }),
     };
+    return { plan, refusal };
   }
 }
+
+/** Asked before anything starts; the host asks itself once more when the move does. */
+async function refusalOf(host: KnownHost, vm: Vm, { virtType }: DomainDescription): Promise<HomewardError | undefined> {
+  try {
+    await host.link.call('visit.admit', {
+      visit: randomBytes(16).toString('hex'),
+      vm: vm.uuid,
+      vmName: vm.name,
+      vcpus: vm.vcpus,
+      memoryBytes: vm.memoryBytes,
+      accel: virtType === 'kvm' ? 'kvm' : 'tcg',
+      migrationFolder: `/tmp/homeward-${randomBytes(8).toString('hex')}`,
+      disks: [],
+      nics: 0,
+    });
+    return undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof HomewardError)) throw thrown;
+    const { code, message, hint } = thrown;
+    return new HomewardError(code, `${host.name}: ${message}`, { hint, cause: thrown });
+  }
+}
+
+const unknownName = ({ name }: OwnName): string =>
+  `This computer cannot resolve its own name (${name}), so libvirt may wait for it during the move, once with the VM stopped: name it in /etc/hosts ("homeward doctor" shows how).`;

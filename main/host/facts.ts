@@ -103,7 +103,8 @@ export class LocalFacts {
     const cached = await readCached(file);
     if (cached?.key === key) return cached.accels;
     const accels = await probeAccels(emulator, folder, this.#options.signal);
-    await writeFile(file, JSON.stringify({ key, accels }), { mode: 0o600 });
+    // Without it the next engine tries again.
+    await writeFile(file, JSON.stringify({ key, accels }), { mode: 0o600 }).catch(() => undefined);
     return accels;
   }
 

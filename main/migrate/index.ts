@@ -3,3 +3,4 @@ export { MoveData, parseMoveData, VisitRecord } from './move-data.ts';
 export { MoveEffects } from './move-effects.ts';
 export { MoveRun, type MoveSink } from './move-run.ts';
 export { VisitLink } from './visit-link.ts';
+export { inWords, sentencesOf } from './words.ts';

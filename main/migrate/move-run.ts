@@ -10,6 +10,7 @@ import {
 } from '../../shared/machine/move-machine.ts';
 import type { Move, Phase, Progress } from '../../shared/model/move.ts';
 import type { MoveData } from './move-data.ts';
+import { sentencesOf } from './words.ts';
 
 /** What a running move does; every answer is an event posted back. */
 export interface Effects {
@@ -153,7 +154,7 @@ export class MoveRun {
       await this.#sink.journal(this.#move, isOver(this.state.phase) ? null : this.#data);
     } catch (thrown) {
       if (this.state.phase === 'preparing') {
-        this.post({ kind: 'prepare-failed', reason: wordsOf(thrown) });
+        this.post({ kind: 'prepare-failed', reason: sentencesOf(thrown) });
       }
     }
   }
@@ -223,7 +224,7 @@ export class MoveRun {
       await work;
       this.post(success);
     } catch (thrown) {
-      this.post(failed(wordsOf(thrown)));
+      this.post(failed(sentencesOf(thrown)));
     }
   }
 
@@ -237,8 +238,4 @@ export class MoveRun {
       }
     }
   }
-}
-
-function wordsOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }
