@@ -6,6 +6,9 @@ function fail(thrown: unknown): never {
   process.exit(1);
 }
 
+// Meant for this process, which has read it by now; a storage daemon or a QEMU is to use as many heaps as it likes.
+delete process.env['MALLOC_ARENA_MAX'];
+
 const stopAsked = Promise.withResolvers<void>();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopAsked.resolve());
 

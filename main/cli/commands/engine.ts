@@ -4,7 +4,7 @@ import { connectEngine, isNoEngine, pause } from '../client.ts';
 import { does, type Outcome } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
-import { engineArguments, engineLogFile, startEngine, statusOfEngine } from '../spawn-engine.ts';
+import { engineCommand, engineLogFile, startEngine, statusOfEngine } from '../spawn-engine.ts';
 
 /** A move under way is left as it is, so there is little to tidy up. */
 const stopTimeoutMs = 15_000;
@@ -35,7 +35,8 @@ Examples:
 /** The engine takes this process's place: its signals, its exit code. */
 function foreground(host: boolean): Promise<Outcome> {
   if (process.execve === undefined) throw new HomewardError('internal', 'This Node cannot replace its own process.');
-  return process.execve(process.execPath, [process.execPath, ...engineArguments({ host })], process.env);
+  const { args, env } = engineCommand({ host });
+  return process.execve(process.execPath, [process.execPath, ...args], env);
 }
 
 async function detached(output: Output, host: boolean): Promise<Outcome> {
