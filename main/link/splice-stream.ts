@@ -1,5 +1,7 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { keepQueueShort } from './send-buffer.ts';
 import { follow, splice } from './splice.ts';
 import type { TrafficKind } from './traffic.ts';
 
@@ -23,6 +25,8 @@ async function splicePacked(local: Duplex, wire: Duplex): Promise<void> {
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
   const unpacker = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: maxWindowLog } });
+  // Both ends do this; it is whoever sends the memory that it matters for.
+  if (wire instanceof Socket) keepQueueShort(wire);
   for (const half of [packer, unpacker]) {
     half.on('error', () => {
       local.destroy();

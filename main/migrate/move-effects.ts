@@ -3,7 +3,6 @@ import { HomewardError } from '../../shared/errors.ts';
 import type { MoveEvent } from '../../shared/machine/move-machine.ts';
 import type { Seen } from '../../shared/machine/verdict.ts';
 import { usedBytes } from '../../shared/plan/balloon.ts';
-import { postcopyBandwidthMiBps } from '../../shared/plan/flip.ts';
 import type { VisitPaths, VisitRequest } from '../../shared/wire.ts';
 import { type Connection, type Libvirt, type MigrateFlag, placeDomain } from '../libvirt/index.ts';
 import { type HostLink, measureLink } from '../link/index.ts';
@@ -119,7 +118,6 @@ export class MoveEffects implements Effects {
         uuid: vm.uuid,
         migrateUri: `unix://${visitLink.socketPath(name)}`,
         ...(resume ? {} : { destinationXml: this.#destinationXml }),
-        ...(postcopy.length > 0 ? { postcopyBandwidthMiBps: postcopyBandwidthMiBps(this.#linkBytesPerSec) } : {}),
         flags: [
           'live',
           'changeProtection',

@@ -49,17 +49,6 @@ export function decideFlip(question: FlipQuestion): FlipDecision {
   return wait('pre-copy is converging');
 }
 
-/**
- * Background pages of post-copy share the link with pages the guest is waiting for; left unlimited they fill
- * every buffer on the way, and each fault waits behind them. Slightly below the link's rate they do not.
- */
-const postcopyShareOfLink = 0.9;
-
-/** Post-copy bandwidth cap in MiB/s, libvirt's unit; at least 1. */
-export function postcopyBandwidthMiBps(linkBytesPerSec: number): number {
-  return Math.max(1, Math.floor((linkBytesPerSec * postcopyShareOfLink) / (1024 * 1024)));
-}
-
 function flip(reason: string): FlipDecision {
   return { action: 'flip', reason };
 }
