@@ -27,6 +27,22 @@ const programsByUrl = {
   },
 };
 
+/** One character above U+00FF, and V8 keeps a whole file with two bytes for each. */
+const asciiOnly = {
+  name: 'ascii-only',
+  // After the printer, which would write characters again.
+  generateBundle(_, bundle) {
+    for (const file of Object.values(bundle)) {
+      if (file.type === 'chunk') file.code = file.code.replace(/[^\p{ASCII}]/gu, escaped);
+    }
+  },
+};
+
+function escaped(character) {
+  const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+}
+
 /** Leaves a dist/ alone that is as new as the sources, so that an engine running from it keeps its files. */
 export default async function build() {
   if (builtProgram() !== undefined) return;
@@ -39,11 +55,18 @@ export default async function build() {
     platform: 'node',
     // Has machine code beside it.
     external: ['koffi'],
-    plugins: [programsByUrl],
+    plugins: [programsByUrl, asciiOnly],
     logLevel: 'warn',
   });
   try {
-    await bundle.write({ dir: fresh, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name].js' });
+    await bundle.write({
+      dir: fresh,
+      format: 'esm',
+      entryFileNames: '[name].js',
+      chunkFileNames: '[name].js',
+      // The text of a program stays in memory as long as it runs.
+      comments: false,
+    });
     // What was saved while it was being read counts as newer.
     utimesSync(join(fresh, programFile), startedAt, startedAt);
     rmSync(old, { recursive: true, force: true });
