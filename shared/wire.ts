@@ -70,9 +70,15 @@ export type WantedStream = z.infer<typeof WantedStream>;
 /** Where things are inside a visit's sandbox, as its QEMU sees them: for the destination XML. */
 export const VisitPaths = z.object({
   /** target name → path of nbdkit's UNIX socket. */
-  disks: z.record(SocketName, z.string().max(100)),
+  disks: z.record(
+    SocketName,
+    z
+      .string()
+      .regex(/^(\/[A-Za-z0-9_][A-Za-z0-9._-]*)+$/)
+      .max(100),
+  ),
   /** NBD export name nbdkit offers, the same for each disk. */
-  exportName: z.string().max(60),
+  exportName: z.string().regex(/^[A-Za-z0-9-]{0,60}$/),
   /** Loopback TCP port of each guest NIC's frame end, by NIC number. */
   nicPorts: z.array(z.int().min(1).max(65_535)).max(8),
 });

@@ -30,6 +30,8 @@ const linkProbeBytes = 4 * 1024 * 1024;
 
 interface Paired extends KnownHost {
   upSinceMs?: number | undefined;
+  /** Where it answered last. */
+  address?: HostAddress | undefined;
   facts?: HostFacts;
   benchmark?: Benchmark;
 }
@@ -89,7 +91,7 @@ export class Hosts {
       return {
         fingerprint: host.fingerprint,
         name: host.name,
-        addresses: this.#addresses(host.fingerprint),
+        addresses: this.#knownAddresses(host),
         found: this.#found.has(host.fingerprint) ? 'mdns' : 'remembered',
         paired: true,
         reachable,
@@ -243,6 +245,7 @@ export class Hosts {
       stableMs: () => (host.upSinceMs === undefined ? 0 : performance.now() - host.upSinceMs),
     };
     link.onState((state) => {
+      host.address = link.address ?? host.address;
       host.upSinceMs = state === 'up' ? performance.now() : undefined;
       if (state === 'up') this.#cameUp(host);
       this.#options.onChange();
@@ -271,6 +274,12 @@ export class Hosts {
     );
   }
 
+  #knownAddresses({ fingerprint, address }: Paired): HostAddress[] {
+    const found = this.#found.get(fingerprint)?.addresses ?? [];
+    return address === undefined || includes(found, address) ? [...found] : [...found, address];
+  }
+
+  /** Where to try: behind each address added by hand there may be any host. */
   #addresses(fingerprint: string): HostAddress[] {
     const found = this.#found.get(fingerprint)?.addresses ?? [];
     const manual = this.#options.settings.current.manualHosts.filter((address) => !includes(found, address));

@@ -107,6 +107,11 @@ export class HostLink {
     return this.#roundTripMs;
   }
 
+  /** Where it is reached now; undefined while not up. */
+  get address(): HostAddress | undefined {
+    return this.#session?.address;
+  }
+
   /** Told of every change of `state`, until the function it returns is called. */
   onState(listener: (state: LinkState) => void): () => void {
     this.#listeners.add(listener);

@@ -58,7 +58,7 @@ export function peerFingerprint(socket: TLSSocket): string | undefined {
 /**
  * A TLS connection for `protocol` to whoever answers at `address`, and who that is. Nothing has been sent
  * over it.
- * @throws HomewardError `host-unreachable`, `timeout`, `cancelled`
+ * @throws HomewardError `host-unreachable`, `incompatible`, `timeout`, `cancelled`
  */
 export async function dial(
   identity: Identity,
@@ -89,9 +89,7 @@ export async function dial(
     );
     signal?.addEventListener('abort', onAbort);
     socket.once('secureConnect', () => settle());
-    socket.on('error', (cause) =>
-      settle(new HomewardError('host-unreachable', `${where} cannot be reached: ${cause.message}`, { cause })),
-    );
+    socket.on('error', (cause) => settle(dialError(where, cause)));
     socket.once('close', () => settle(new HomewardError('host-unreachable', `${where} hung up.`)));
   });
   const fingerprint = peerFingerprint(socket);
@@ -100,6 +98,16 @@ export async function dial(
     throw new HomewardError('host-unreachable', `At ${where} there is something else than Homeward.`);
   }
   return { socket, fingerprint };
+}
+
+function dialError(where: string, cause: Error): HomewardError {
+  if ('code' in cause && cause.code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL') {
+    return new HomewardError('incompatible', `At ${where} there is a Homeward of another version.`, {
+      hint: 'Install the same version on both machines.',
+      cause,
+    });
+  }
+  return new HomewardError('host-unreachable', `${where} cannot be reached: ${cause.message}`, { cause });
 }
 
 /** `dial`, insisting on whom it reaches. @throws also HomewardError `not-paired`: somebody else answered */
