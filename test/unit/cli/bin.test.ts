@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
@@ -73,6 +73,17 @@ test('without a newer Node it says what is missing', async () => {
     signal: null,
     text: 'homeward: needs Node 24 or newer; this is 20.1.0. Run: npm install\n',
   });
+});
+
+test('what was built runs until a source is newer', async () => {
+  const { folder } = await checkout(true);
+  await mkdir(join(folder, 'dist'));
+  await writeFile(join(folder, 'dist/homeward.js'), "console.log('built');");
+  const ran = () => run(spawn(process.execPath, [join(folder, 'bin/homeward.mjs'), '0'], { env }));
+  expect(await ran()).toMatchObject({ code: 0, text: 'built\n' });
+  const later = new Date(Date.now() + 1_000);
+  await utimes(join(folder, 'main/cli/homeward.ts'), later, later);
+  expect(await ran()).toMatchObject({ code: 0, text: 'args ["0"] new\n' });
 });
 
 test('a signal sent to it reaches the command', async () => {
