@@ -31,24 +31,30 @@ export interface Asked {
   readonly reason: string;
 }
 
+const takeUpAgainMs = 5_000;
+
 /** Every move under way: begun, watched, cancelled, and after a crash taken up again. */
 export class Moves {
   readonly #options: MovesOptions;
   /** By VM: a VM makes one move at a time. */
   readonly #runs = new Map<string, MoveRun>();
   readonly #starting = new Set<string>();
+  /** Left unfinished by an earlier engine and not yet taken up: such a VM is busy from the first moment on. */
+  readonly #inherited: Map<string, Move>;
 
   constructor(options: MovesOptions) {
     this.#options = options;
+    this.#inherited = new Map(options.journal.openMoves().map(({ move }) => [move.vm, move]));
   }
 
   /** Moves not yet over. */
   underWay(): readonly Move[] {
-    return [...this.#runs.values()].map((run) => run.move).filter((move) => !isOver(move.phase));
+    const running = [...this.#runs.values()].map((run) => run.move).filter((move) => !isOver(move.phase));
+    return [...this.#inherited.values(), ...running];
   }
 
   isMoving(vm: string): boolean {
-    return this.#starting.has(vm) || this.#current(vm) !== undefined;
+    return this.#starting.has(vm) || this.#inherited.has(vm) || this.#current(vm) !== undefined;
   }
 
   /** @throws HomewardError `vm-busy`, `vm-away`, `not-ready`, `unknown-host`, `incompatible` …: nothing has happened then. */
@@ -91,6 +97,10 @@ export class Moves {
   /** The move in its end state. @throws HomewardError `bad-input` */
   async wait(id: string): Promise<Move> {
     for (const run of this.#runs.values()) if (run.move.id === id) return run.ended;
+    while ([...this.#inherited.values()].some((move) => move.id === id)) {
+      await new Promise((resolve) => setTimeout(resolve, takeUpAgainMs / 10));
+    }
+    for (const run of this.#runs.values()) if (run.move.id === id) return run.ended;
     const known = this.#options.journal.move(id);
     if (known === undefined)
       throw new HomewardError('bad-input', 'There is no such move.', { hint: 'See past moves with: homeward log' });
@@ -118,12 +128,24 @@ export class Moves {
       await this.#openVisit(vm, place, data).catch((thrown: unknown) => onFault('reopening a visit', thrown));
     }
     for (const { move, data } of journal.openMoves()) {
-      await this.#takeUp(move, data).catch((thrown: unknown) => onFault('taking up a move', thrown));
+      void this.#takeUpAtLast(move, data);
     }
     // Visits that nothing here refers to are left-overs of a fence that could not reach the host.
     this.#options.hosts.onUp((host) => {
       this.#endStrayVisits(host.link).catch((thrown: unknown) => onFault('ending stray visits', thrown));
     });
+  }
+
+  /** libvirt may still be starting, as after a reboot: tried until it is there. */
+  async #takeUpAtLast(move: Move, stored: unknown): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#takeUp(move, stored);
+      } catch (thrown) {
+        this.#options.onFault(`taking up the move of ${move.vmName}`, thrown);
+        await new Promise((resolve) => setTimeout(resolve, takeUpAgainMs));
+      }
+    }
   }
 
   async #takeUp(move: Move, stored: unknown): Promise<void> {
@@ -137,6 +159,7 @@ export class Moves {
     const host = hosts.need(move.host);
     const local = await fleet.local(await fleet.settled(move.vm));
     const run = await this.#build(move, data, local, host, undefined);
+    this.#inherited.delete(move.vm);
     run.post({ kind: 'engine-restarted' });
   }
 
@@ -180,7 +203,14 @@ export class Moves {
       phases: [],
     };
     const run = await this.#build(move, { record }, local, host, plan.postcopyObstacle);
-    await run.begin();
+    try {
+      await run.begin();
+    } catch (thrown) {
+      // Nothing has begun, and nothing of it may stay.
+      this.#runs.delete(vm.uuid);
+      if (direction === 'out') await this.#options.visits.end(record.visit);
+      throw thrown;
+    }
     return run.move;
   }
 
@@ -230,11 +260,12 @@ export class Moves {
   }
 
   #sink(): MoveSink {
-    const { journal, onChange } = this.#options;
+    const { journal, onChange, onFault } = this.#options;
     return {
       journal: (move, data) =>
         journal.append({ kind: 'move', move, data: data === null ? null : JSON.parse(JSON.stringify(data)) }),
       changed: onChange,
+      failed: (step, thrown) => onFault(`a move, ${step}`, thrown),
     };
   }
 

@@ -83,7 +83,11 @@ export class Planner {
 }
 
 /** Asked before anything starts; the host asks itself once more when the move does. */
-async function refusalOf(host: KnownHost, vm: Vm, { virtType }: DomainDescription): Promise<HomewardError | undefined> {
+async function refusalOf(
+  host: KnownHost,
+  vm: Vm,
+  { virtType, disks, interfaces }: DomainDescription,
+): Promise<HomewardError | undefined> {
   try {
     await host.link.call('visit.admit', {
       visit: randomBytes(16).toString('hex'),
@@ -93,8 +97,8 @@ async function refusalOf(host: KnownHost, vm: Vm, { virtType }: DomainDescriptio
       memoryBytes: vm.memoryBytes,
       accel: virtType === 'kvm' ? 'kvm' : 'tcg',
       migrationFolder: `/tmp/homeward-${randomBytes(8).toString('hex')}`,
-      disks: [],
-      nics: 0,
+      disks: disks.filter(({ device }) => device === 'disk').map(({ target }) => target),
+      nics: Math.min(8, interfaces.filter(({ type }) => type === 'client').length),
     });
     return undefined;
   } catch (thrown) {

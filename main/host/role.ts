@@ -18,6 +18,7 @@ import { Cage } from './cage.ts';
 import { readCpu, readMemory } from './machine.ts';
 import { type Peer, Peers } from './peers.ts';
 import { HostProbe } from './probe.ts';
+import { needPrograms } from './programs.ts';
 import { Visit, type VisitOptions } from './visit.ts';
 import type { VisitState } from './visit-state.ts';
 import { VisitWatch } from './watch.ts';
@@ -219,6 +220,7 @@ export class HostRole {
         hint: 'Bring it home first.',
       });
     }
+    await needPrograms(request);
     const [memory, cpu, accels] = await Promise.all([readMemory(), readCpu(), this.#probe.facts.accels()]);
     const room = {
       freeMemoryBytes: memory.availableBytes,

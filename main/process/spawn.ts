@@ -72,7 +72,9 @@ export async function findCommand(command: string, path = process.env['PATH'] ??
     );
     if (usable) return candidate;
   }
-  throw new HomewardError('missing-tool', `The program ${command} is not installed.`);
+  throw new HomewardError('missing-tool', `The program ${command} is not installed.`, {
+    hint: 'Install it: npm run setup',
+  });
 }
 
 /** Sends SIGTERM, after `graceMs` SIGKILL, and returns when the process is gone. What is gone already is left alone. */
