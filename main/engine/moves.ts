@@ -174,8 +174,19 @@ export class Moves {
   async #endStrayVisits(link: HostLink): Promise<void> {
     const { visits } = await link.call('visit.list', {});
     for (const { visit } of visits) {
-      if (!this.#options.visits.has(visit)) await link.call('visit.end', { visit });
+      if (!this.#isReferredTo(visit)) await link.call('visit.end', { visit });
     }
+  }
+
+  /**
+   * By the journal first: right after a start no visit has been opened yet, and ending one that a VM lives in
+   * would be ending the VM.
+   */
+  #isReferredTo(visit: string): boolean {
+    const { journal, visits } = this.#options;
+    if (visits.has(visit)) return true;
+    const away = journal.places().some(({ place }) => place.kind === 'away' && place.visit === visit);
+    return away || journal.openMoves().some(({ data }) => parseMoveData(data)?.record.visit === visit);
   }
 
   async #run(

@@ -30,6 +30,8 @@ export interface Effects {
 export interface MoveSink {
   journal(move: Move, data: MoveData | null): Promise<void>;
   changed(move: Move): void;
+  /** A step that did not work, for the log; the machine decides what comes of it. */
+  failed(step: string, thrown: unknown): void;
 }
 
 const retryMs = 2_000;
@@ -153,6 +155,7 @@ export class MoveRun {
     try {
       await this.#sink.journal(this.#move, isOver(this.state.phase) ? null : this.#data);
     } catch (thrown) {
+      this.#sink.failed('journal', thrown);
       if (this.state.phase === 'preparing') {
         this.post({ kind: 'prepare-failed', reason: sentencesOf(thrown) });
       }
@@ -192,9 +195,9 @@ export class MoveRun {
         }));
       // What comes of these two is seen in how the migrate call ends.
       case 'flip':
-        return this.#effects.flip(this).catch(() => undefined);
+        return this.#effects.flip(this).catch((thrown: unknown) => this.#sink.failed('flip', thrown));
       case 'abort':
-        return this.#effects.abort(this).catch(() => undefined);
+        return this.#effects.abort(this).catch((thrown: unknown) => this.#sink.failed('abort', thrown));
       case 'look':
         return this.#until(async () => this.post(await this.#effects.look(this)));
       case 'await-link':
@@ -224,6 +227,7 @@ export class MoveRun {
       await work;
       this.post(success);
     } catch (thrown) {
+      this.#sink.failed(this.state.phase, thrown);
       this.post(failed(sentencesOf(thrown)));
     }
   }
@@ -233,7 +237,8 @@ export class MoveRun {
     for (;;) {
       try {
         return await work();
-      } catch {
+      } catch (thrown) {
+        this.#sink.failed(this.state.phase, thrown);
         await new Promise((resolve) => setTimeout(resolve, retryMs));
       }
     }
