@@ -9,11 +9,11 @@ import type { Journal } from './journal.ts';
 import type { SettingsStore } from './settings.ts';
 
 export interface FleetOptions {
-  readonly monitor: Monitor;
-  readonly journal: Journal;
+  readonly monitor: Pick<Monitor, 'connection' | 'samples' | 'uri' | 'vms' | 'watchAway' | 'watchHome'>;
+  readonly journal: Pick<Journal, 'place'>;
   readonly adoptions: AdoptionStore;
   readonly settings: SettingsStore;
-  readonly services: HomeServices;
+  readonly services: Pick<HomeServices, 'refresh'>;
 }
 
 const settleMs = 15_000;

@@ -189,6 +189,10 @@ export class Hosts {
       });
     }
     if (paired.link.state !== 'up') {
+      const why = paired.link.obstacle;
+      if (why?.code === 'not-paired' || why?.code === 'incompatible') {
+        throw new HomewardError(why.code, `${paired.name}: ${why.message}`, { hint: why.hint, cause: why });
+      }
       throw new HomewardError('host-unreachable', `${paired.name} does not answer.`, {
         hint: 'Is it switched on, on the same network, and is `homeward host` running there?',
       });

@@ -12,8 +12,8 @@ import type { Hosts, KnownHost } from './hosts.ts';
 import type { OwnName } from './own-name.ts';
 
 export interface PlannerOptions {
-  readonly fleet: Fleet;
-  readonly hosts: Hosts;
+  readonly fleet: Pick<Fleet, 'connection'>;
+  readonly hosts: Pick<Hosts, 'find' | 'freshFacts'>;
   readonly homeFacts: () => Promise<HostFacts>;
   readonly ownName: () => Promise<OwnName>;
 }

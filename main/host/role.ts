@@ -19,6 +19,7 @@ import { readCpu, readMemory } from './machine.ts';
 import { type Peer, Peers } from './peers.ts';
 import { HostProbe } from './probe.ts';
 import { needPrograms } from './programs.ts';
+import { needRoom } from './room.ts';
 import { Visit, type VisitOptions } from './visit.ts';
 import type { VisitState } from './visit-state.ts';
 import { VisitWatch } from './watch.ts';
@@ -221,6 +222,7 @@ export class HostRole {
       });
     }
     await needPrograms(request);
+    await needRoom(this.#visitsFolder);
     const [memory, cpu, accels] = await Promise.all([readMemory(), readCpu(), this.#probe.facts.accels()]);
     const room = {
       freeMemoryBytes: memory.availableBytes,

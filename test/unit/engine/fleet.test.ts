@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { AdoptionStore } from '../../../main/engine/adoption-store.ts';
+import { Fleet } from '../../../main/engine/fleet.ts';
+import { openSettings } from '../../../main/engine/settings.ts';
+import type { Vm } from '../../../shared/model/vm.ts';
+import { vm } from './facts.ts';
+import { vmUuid } from './samples.ts';
+import { tempFolder } from './temp-folder.ts';
+
+const otherUuid = '11111111-2222-4333-8444-555555555555';
+const unused = (): never => {
+  throw new Error('not in this test');
+};
+
+async function fleetOf(vms: readonly Partial<Vm>[]): Promise<{ fleet: Fleet; adoptions: AdoptionStore }> {
+  const folder = await tempFolder();
+  const adoptions = await AdoptionStore.open(`${folder}/vms`);
+  const fleet = new Fleet({
+    monitor: {
+      vms: () => vms.map((one) => vm(one)),
+      samples: () => [],
+      connection: unused,
+      uri: unused,
+      watchAway: unused,
+      watchHome: unused,
+    },
+    journal: { place: () => undefined },
+    adoptions,
+    settings: await openSettings(`${folder}/settings.json`),
+    services: { refresh: unused },
+  });
+  return { fleet, adoptions };
+}
+
+describe('which VM is meant', () => {
+  it('the name, or the UUID in any case', async () => {
+    const { fleet } = await fleetOf([{}, { uuid: otherUuid, name: 'play' }]);
+    expect(fleet.need('play').uuid).toBe(otherUuid);
+    expect(fleet.need(vmUuid.toUpperCase()).name).toBe('work');
+  });
+
+  it('an unknown one: those there are, are named', async () => {
+    const { fleet } = await fleetOf([{}, { uuid: otherUuid, name: 'play' }]);
+    expect(() => fleet.need('wrok')).toThrow(
+      expect.objectContaining({ code: 'unknown-vm', hint: 'There are: work, play' }),
+    );
+  });
+
+  it('none at all: where they were looked for', async () => {
+    const { fleet } = await fleetOf([]);
+    expect(() => fleet.need('work')).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining('qemu:///session') }),
+    );
+  });
+
+  it('one name on two connections: the UUID must say', async () => {
+    const { fleet } = await fleetOf([{}, { uuid: otherUuid, connection: 'system' }]);
+    expect(() => fleet.need('work')).toThrow(
+      expect.objectContaining({ code: 'bad-input', hint: expect.stringContaining(otherUuid) }),
+    );
+  });
+});
+
+describe('whether it is ready to move out', () => {
+  it.each(['shutoff', 'crashed'] as const)('not when it is %s', async (state) => {
+    const { fleet, adoptions } = await fleetOf([{ state }]);
+    await adoptions.put({
+      vm: vmUuid,
+      name: 'work',
+      connection: 'session',
+      originalXml: '<domain/>',
+      disks: [{ target: 'vda', file: '/images/work.qcow2', format: 'qcow2' }],
+      nics: [],
+    });
+    expect(() => fleet.needReady(fleet.need('work'))).toThrow(
+      expect.objectContaining({ code: 'vm-not-running', hint: 'Start it first: virsh -c qemu:///session start work' }),
+    );
+  });
+
+  it('not before it was adopted', async () => {
+    const { fleet } = await fleetOf([{}]);
+    expect(() => fleet.needReady(fleet.need('work'))).toThrow(
+      expect.objectContaining({ code: 'not-ready', hint: expect.stringContaining('homeward adopt work --apply') }),
+    );
+  });
+});

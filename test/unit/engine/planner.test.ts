@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { Planner, type Verdict } from '../../../main/engine/planner.ts';
+import { type Connection, Libvirt } from '../../../main/libvirt/index.ts';
+import type { HostHandlers } from '../../../main/link/index.ts';
+import { HomewardError } from '../../../shared/errors.ts';
+import type { Direction } from '../../../shared/model/move.ts';
+import type { Vm } from '../../../shared/model/vm.ts';
+import { makeBed, until } from '../link/bed.ts';
+import { facts, host, vm } from './facts.ts';
+import { hostFingerprint, vmUuid } from './samples.ts';
+
+const definition = `<domain type='test'>
+  <name>work</name><uuid>${vmUuid}</uuid><memory unit='GiB'>1</memory><vcpu>1</vcpu>
+  <os><type arch='i686' machine='pc-q35-7.2'>hvm</type></os>
+  <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
+  <devices>
+    <disk type='network' device='disk'>
+      <source protocol='nbd' name='home-vda'><host transport='unix' socket='/run/nbd.sock'/></source>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <memballoon model='virtio'/>
+  </devices>
+</domain>`;
+
+/** libvirt's own test driver knows the VM; the host is a real link whose answers a test scripts. */
+describe('the plan before a move', () => {
+  let libvirt: Libvirt;
+  let connection: Connection;
+
+  beforeAll(async () => {
+    libvirt = await Libvirt.start();
+    connection = await libvirt.connect('test:///default');
+    await connection.defineXml(definition);
+  });
+
+  afterAll(async () => {
+    await connection.close();
+    await libvirt.stop();
+  });
+
+  async function plan(
+    given: {
+      readonly vm?: Partial<Vm>;
+      readonly direction?: Direction;
+      readonly answers?: Partial<HostHandlers>;
+      readonly nameKnown?: boolean;
+    } = {},
+  ): Promise<Verdict> {
+    const bed = await makeBed();
+    onTestFinished(() => bed.close());
+    const refuse = (): never => {
+      throw new HomewardError('refused', 'Not in this test.');
+    };
+    const there = facts({ name: 'tower', accels: ['tcg'], arch: 'i686' });
+    const scripted = await bed.listen({
+      handlers: () => ({
+        'host.facts': () => there,
+        'host.benchmark': refuse,
+        'cpu.compare': () => ({ verdict: 'identical' as const, detail: '' }),
+        'cpu.model': refuse,
+        'visit.admit': () => ({}),
+        'visit.prepare': refuse,
+        'visit.listen': refuse,
+        'visit.list': refuse,
+        'visit.end': refuse,
+        ...given.answers,
+      }),
+    });
+    const link = bed.link({ addresses: () => [{ address: '127.0.0.1', port: scripted.port }] });
+    await until(() => link.state === 'up');
+    const planner = new Planner({
+      fleet: { connection: () => Promise.resolve(connection) },
+      hosts: { find: () => host(), freshFacts: () => link.call('host.facts', {}) },
+      homeFacts: () => Promise.resolve(facts({ arch: 'i686', accels: ['tcg'] })),
+      ownName: () => Promise.resolve({ name: 'lap', known: given.nameKnown ?? true }),
+    });
+    // The definition above is not running in the test driver, so its inactive one is read.
+    return planner.plan(vm({ state: 'running', ...given.vm }), given.direction ?? 'home', {
+      fingerprint: hostFingerprint,
+      name: 'tower',
+      link,
+      stableMs: () => 0,
+    });
+  }
+
+  it('home, with nothing in the way', async () => {
+    const { plan: made, refusal } = await plan();
+    expect(made.obstacles).toEqual([]);
+    expect(made.possible).toBe(true);
+    expect(refusal).toBeUndefined();
+  });
+
+  it('warns where this computer cannot resolve its own name', async () => {
+    const { plan: made } = await plan({ nameKnown: false });
+    expect(made.possible).toBe(true);
+    expect(made.warnings.join(' ')).toMatch(/cannot resolve its own name \(lap\)/);
+  });
+
+  it('a VM that is shut off does not move out', async () => {
+    const { plan: made } = await plan({ direction: 'out', vm: { state: 'shutoff' } });
+    expect(made.possible).toBe(false);
+    expect(made.obstacles.join(' ')).toContain('work is not running');
+  });
+
+  it('a VM whose CPU the host cannot give does not move out', async () => {
+    const { plan: made } = await plan({
+      direction: 'out',
+      vm: { state: 'shutoff' },
+      answers: { 'cpu.compare': () => ({ verdict: 'incompatible' as const, detail: 'missing: avx' }) },
+    });
+    expect(made.obstacles.join(' ')).toMatch(/The CPU of tower lacks something .*homeward adopt work/);
+  });
+
+  it('a VM that ended while away may be "brought home", so that its disk is home’s again', async () => {
+    expect((await plan({ vm: { state: 'shutoff' } })).plan.possible).toBe(true);
+  });
+});
