@@ -17,10 +17,10 @@ import type { HomeServices } from './home-services.ts';
 import type { Hosts } from './hosts.ts';
 
 export interface AdopterOptions {
-  readonly fleet: Fleet;
-  readonly hosts: Hosts;
+  readonly fleet: Pick<Fleet, 'connection'>;
+  readonly hosts: Pick<Hosts, 'reachable'>;
   readonly adoptions: AdoptionStore;
-  readonly services: HomeServices;
+  readonly services: Pick<HomeServices, 'ensure' | 'folder' | 'stop'>;
 }
 
 export interface AdoptPreview {
