@@ -15,12 +15,12 @@ import type { Moves } from './moves.ts';
 import type { SettingsStore } from './settings.ts';
 
 export interface AutopilotOptions {
-  readonly fleet: Fleet;
-  readonly hosts: Hosts;
-  readonly moves: Moves;
-  readonly monitor: Monitor;
-  readonly journal: Journal;
-  readonly settings: SettingsStore;
+  readonly fleet: Pick<Fleet, 'list'>;
+  readonly hosts: Pick<Hosts, 'list'>;
+  readonly moves: Pick<Moves, 'home' | 'isMoving' | 'offload'>;
+  readonly monitor: Pick<Monitor, 'samples'>;
+  readonly journal: Pick<Journal, 'append' | 'moves'>;
+  readonly settings: Pick<SettingsStore, 'current'>;
   readonly homeFacts: () => HostFacts | undefined;
   readonly onDecision: (decision: Decision) => void;
   readonly onFault: (what: string, thrown: unknown) => void;
