@@ -3,10 +3,10 @@ import { type Connection, type DomainState, LibvirtError, libvirtErrorCode } fro
 
 /** libvirt's state and reason in the machine's words. `destination`: a stopped receiver has never run. */
 export function seenOf({ state, reason }: DomainState, destination: boolean): Seen {
-  if (reason === 'running-postcopy' || reason === 'running-postcopy-failed') return 'postcopy-destination';
-  if (reason === 'paused-postcopy' || reason === 'paused-postcopy-failed') {
-    return destination ? 'postcopy-destination' : 'postcopy-source';
-  }
+  // Still under way, or its break not yet noticed: a resume now would meet the old attempt in libvirt and hang there.
+  if (reason === 'running-postcopy' || reason === 'paused-postcopy') return 'unknown';
+  if (reason === 'running-postcopy-failed') return 'postcopy-destination';
+  if (reason === 'paused-postcopy-failed') return destination ? 'postcopy-destination' : 'postcopy-source';
   switch (state) {
     case 'running':
     case 'blocked':
