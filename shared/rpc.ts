@@ -159,7 +159,6 @@ export const calls = {
   'host.configure': { params: HostSettings.partial(), result: HostSettings },
 } as const;
 export type Calls = typeof calls;
-export type Call = keyof Calls;
 
 export const events = {
   /** Something a view shows has changed; carries the whole, at most four times a second. */
@@ -169,4 +168,3 @@ export const events = {
   pairing: Pairing,
 } as const;
 export type Events = typeof events;
-export type EventName = keyof Events;

@@ -1,5 +1,5 @@
 export type { LocalVm } from './local-vm.ts';
-export { MoveData, parseMoveData, VisitRecord } from './move-data.ts';
+export { parseMoveData, VisitRecord } from './move-data.ts';
 export { MoveEffects } from './move-effects.ts';
 export { MoveRun, type MoveSink } from './move-run.ts';
 export { VisitLink } from './visit-link.ts';

@@ -49,7 +49,7 @@ export function follow(options: FollowOptions): { stop(): Promise<void> } {
 }
 
 /** virDomainGetJobStats in the words people see. */
-export function progressOf(stats: JobStats): Progress {
+function progressOf(stats: JobStats): Progress {
   const memory = stats.memory;
   const rate = memory?.bytesPerSec ?? 0;
   const remainingBytes = memory?.remainingBytes ?? 0;

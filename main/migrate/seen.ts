@@ -2,7 +2,7 @@ import type { Seen } from '../../shared/machine/verdict.ts';
 import { type Connection, type DomainState, LibvirtError, libvirtErrorCode } from '../libvirt/index.ts';
 
 /** libvirt's state and reason in the machine's words. `destination`: a stopped receiver has never run. */
-export function seenOf({ state, reason }: DomainState, destination: boolean): Seen {
+function seenOf({ state, reason }: DomainState, destination: boolean): Seen {
   // Still under way, or its break not yet noticed: a resume now would meet the old attempt in libvirt and hang there.
   if (reason === 'running-postcopy' || reason === 'paused-postcopy') return 'unknown';
   if (reason === 'running-postcopy-failed') return 'postcopy-destination';

@@ -15,7 +15,7 @@
 import type { Direction, Phase } from '../model/move.ts';
 import { type Seen, verdictOf } from './verdict.ts';
 
-export type Outcome = 'done' | 'failed' | 'lost';
+type Outcome = 'done' | 'failed' | 'lost';
 
 export interface MoveState {
   readonly phase: Phase;

@@ -35,7 +35,7 @@ export const Progress = z.object({
 });
 export type Progress = z.infer<typeof Progress>;
 
-export const PhaseTime = z.object({ name: Phase, ms: Millis });
+const PhaseTime = z.object({ name: Phase, ms: Millis });
 
 export const Move = z.object({
   id: Token,

@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Scene } from '../testbed/index.ts';
 
-describe('a VM that works on its disk and its memory', () => {
+describe('a VM that writes its disk and verifies its memory', () => {
   let scene: Scene;
 
   beforeAll(async () => {
     scene = await Scene.set();
     await scene.observer.command('disk 50');
-    await scene.observer.command('memory 32 5');
+    await scene.observer.command('hold 32');
   });
 
   afterAll(() => scene?.close());

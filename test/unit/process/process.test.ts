@@ -46,7 +46,12 @@ test('the record on disk is the process that runs, private to its owner', async 
 });
 
 test('the child leads its own session, has no terminal input, and gets exactly the given arguments and environment', async () => {
-  const record = await start('sh', ['-c', 'env; echo "[$0|$1]"; readlink /proc/self/fd/0; exec sleep 60', 'a b', `c"d'e$f`]);
+  const record = await start('sh', [
+    '-c',
+    'env; echo "[$0|$1]"; readlink /proc/self/fd/0; exec sleep 60',
+    'a b',
+    `c"d'e$f`,
+  ]);
   const log = await contentOf(join(folder, 'log'), /null/);
   expect(log).toContain(`[a b|c"d'e$f]`);
   expect(log).not.toMatch(/^HOME=/m);
