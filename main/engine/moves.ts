@@ -159,16 +159,22 @@ export class Moves {
     const host = hosts.need(move.host);
     const local = await fleet.local(await fleet.settled(move.vm));
     const run = await this.#build(move, data, local, host, undefined);
+    if (this.#options.journal.place(move.vm)?.place.kind === 'away')
+      await this.#follow(move.vm, data.record, local, host);
     this.#inherited.delete(move.vm);
     run.post({ kind: 'engine-restarted' });
   }
 
   async #openVisit(vm: string, place: Extract<Place, { kind: 'away' }>, data: unknown): Promise<void> {
-    const { fleet, hosts, visits } = this.#options;
-    const record = VisitRecord.parse(data);
+    const { fleet, hosts } = this.#options;
     const local = await fleet.local(await fleet.settled(vm));
-    const visitLink = await visits.open(record, local, hosts.need(place.host).link);
-    fleet.follow(vm, () => visitLink.connection());
+    await this.#follow(vm, VisitRecord.parse(data), local, hosts.need(place.host));
+  }
+
+  /** What the VM does is seen where it is. */
+  async #follow(vm: string, record: VisitRecord, local: LocalVm, host: KnownHost): Promise<void> {
+    const visitLink = await this.#options.visits.open(record, local, host.link);
+    this.#options.fleet.follow(vm, () => visitLink.connection());
   }
 
   async #endStrayVisits(link: HostLink): Promise<void> {
@@ -250,7 +256,7 @@ export class Moves {
   }
 
   async #recordPlace(run: MoveRun): Promise<void> {
-    const { journal, fleet, visits } = this.#options;
+    const { journal, fleet } = this.#options;
     const { move, state, data } = run;
     if (move.direction === 'out' && state.outcome !== 'lost') {
       const place: Place = {
@@ -262,8 +268,7 @@ export class Moves {
       };
       await journal.append({ kind: 'place', vm: move.vm, place, data: { ...data.record } });
       const local = await fleet.local(fleet.need(move.vm));
-      const visitLink = await visits.open(data.record, local, this.#options.hosts.need(move.host).link);
-      fleet.follow(move.vm, () => visitLink.connection());
+      await this.#follow(move.vm, data.record, local, this.#options.hosts.need(move.host));
     } else {
       await journal.append({ kind: 'place', vm: move.vm, place: { kind: 'home' }, data: null });
       fleet.follow(move.vm, undefined);
