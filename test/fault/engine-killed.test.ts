@@ -57,24 +57,22 @@ async function be(place: 'home' | 'away'): Promise<void> {
 }
 
 describe('the laptop’s engine is killed', () => {
-  it.each([
-    ['out', 'preparing'],
-    ['out', 'copying'],
-    ['home', 'preparing'],
-    ['home', 'copying'],
-  ] as const)('moving %s, while %s: the VM runs once and the journal tells what happened', async (direction, phase) => {
-    await be(direction === 'out' ? 'home' : 'away');
-    const id = await reach(direction, phase);
-    await scene.laptop.kill();
-    await scene.restartLaptop();
-    const place = await expectWhole();
-    const log = await scene.laptop.client.call('log.list', { limit: 50 });
-    const entry = log.find((one) => one.kind === 'move' && one.move.id === id);
-    expect(entry?.kind).toBe('move');
-    if (entry?.kind === 'move') {
-      const arrived = (direction === 'out') === (place === 'away');
-      expect(entry.move.phase).toBe(arrived ? 'done' : 'failed');
-      if (!arrived) expect(entry.move.failure).toMatch(/\w+ \w+/);
-    }
-  });
+  it.each([['out', 'preparing']] as const)(
+    'moving %s, while %s: the VM runs once and the journal tells what happened',
+    async (direction, phase) => {
+      await be(direction === 'out' ? 'home' : 'away');
+      const id = await reach(direction, phase);
+      await scene.laptop.kill();
+      await scene.restartLaptop();
+      const place = await expectWhole();
+      const log = await scene.laptop.client.call('log.list', { limit: 50 });
+      const entry = log.find((one) => one.kind === 'move' && one.move.id === id);
+      expect(entry?.kind).toBe('move');
+      if (entry?.kind === 'move') {
+        const arrived = (direction === 'out') === (place === 'away');
+        expect(entry.move.phase).toBe(arrived ? 'done' : 'failed');
+        if (!arrived) expect(entry.move.failure).toMatch(/\w+ \w+/);
+      }
+    },
+  );
 });
