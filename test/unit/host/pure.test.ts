@@ -118,7 +118,10 @@ describe('the supervisor', () => {
     });
     execFileSync('/bin/sh', ['-n'], { input: script });
     const said = execFileSync('/bin/sh', ['-s'], {
-      input: script.replace(/^keep\(\) \{.*?^\}/ms, 'keep() { line=; for one; do line="$line$one|"; done; printf "%s\\n" "$line"; }'),
+      input: script.replace(
+        /^keep\(\) \{.*?^\}/ms,
+        'keep() { line=; for one; do line="$line$one|"; done; printf "%s\\n" "$line"; }',
+      ),
       encoding: 'utf8',
     });
     expect(said.split('\n').sort()).toEqual([
