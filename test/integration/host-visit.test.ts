@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
+import { duplexPair, PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { probeSector, probeText } from '../../main/host/probe-sector.ts';
-import { connectUnixSocket, type StreamWish } from '../../main/link/index.ts';
+import { connectUnixSocket, type StreamWish, spliceStream } from '../../main/link/index.ts';
 import {
   canConnect,
   domainXml,
@@ -193,9 +193,13 @@ describe('a visit', () => {
   });
 
   it('receives a VM that moves in and lets it move on, over sockets at the same path on both sides', async () => {
-    const laptop = host.laptop((wish) => {
-      if (wish.kind !== 'migration') return Promise.reject(new Error('Only migrations here.'));
-      return host.role.openLocal(other.fingerprint, { kind: 'migration', visit: there.visit, name: wish.name });
+    const laptop = host.laptop(async (wish) => {
+      if (wish.kind !== 'migration') throw new Error('Only migrations here.');
+      const hello = { kind: 'migration', visit: there.visit, name: wish.name } as const;
+      // A migration crosses the link compressed: this is its other end.
+      const [wire, far] = duplexPair();
+      void spliceStream('migration', await host.role.openLocal(other.fingerprint, hello), far);
+      return wire;
     });
     const other = host.laptop();
     const here = await laptop.visit();
