@@ -8,7 +8,7 @@ import {
   planned,
   step,
 } from '../../shared/machine/move-machine.ts';
-import type { Move, Phase, Progress } from '../../shared/model/move.ts';
+import type { Move, Phase } from '../../shared/model/move.ts';
 import type { MoveData } from './move-data.ts';
 import { sentencesOf } from './words.ts';
 
@@ -128,10 +128,6 @@ export class MoveRun {
   note(figures: Partial<Pick<Move, 'progress' | 'memoryBytes' | 'wireBytes' | 'downtimeMs'>>): void {
     this.#move = { ...this.#move, ...figures };
     this.#sink.changed(this.#move);
-  }
-
-  get progress(): Progress | undefined {
-    return this.#move.progress;
   }
 
   async #take(event: MoveEvent): Promise<void> {
