@@ -88,10 +88,10 @@ const warning = (text: string): Note => ({ effect: 'warning', text });
 const noPostcopy = (text: string): Note => ({ effect: 'no-postcopy', text });
 const when = (condition: boolean, note: () => Note): readonly Note[] => (condition ? [note()] : []);
 
-const versions: Check = ({ source, destination }) =>
+const versions: Check = ({ vm, source, destination }) =>
   knownBad
-    .filter((bad) => bad.applies(source, destination))
-    .map((bad) => ({ effect: bad.effect, text: bad.sentence(source, destination) }));
+    .filter((bad) => bad.applies(source, destination, vm))
+    .map((bad) => ({ effect: bad.effect, text: bad.sentence(source, destination, vm) }));
 
 /** A paused VM moves as it is, but not by post-copy, for which it must run (qemu_migration.c). */
 const runState: Check = ({ vm, state, direction }) => [

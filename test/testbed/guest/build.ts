@@ -17,12 +17,13 @@ export interface GuestImage {
 /** Where the boot file system ends and the disk workload's own area begins (workload.c: DATA_OFFSET). */
 export const bootAreaBytes = 64 * 1024 * 1024;
 
+/** `pti=on`: an emulated CPU whose TLB is seldom emptied loses writes in a move under QEMU before 9.0 (docs/decisions.md). */
 const bootMenu = `DEFAULT guest
 PROMPT 0
 LABEL guest
   LINUX vmlinuz
   INITRD initrd
-  APPEND console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on
+  APPEND console=ttyS0 quiet panic=-1 mitigations=off pti=on random.trust_cpu=on
 `;
 
 const sources = fileURLToPath(new URL('.', import.meta.url));

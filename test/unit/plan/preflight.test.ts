@@ -184,6 +184,11 @@ const warnings: readonly Case[] = [
     given: { destination: facts('big', { qemuVersion: 10_000_000, libvirtVersion: 11_003_000 }) },
     because: /QEMU 10\.0\.0 with libvirt 11\.3\.0 on big/,
   },
+  {
+    says: 'an emulated VM whose writes QEMU 7.2 may not see',
+    given: { vm: vm({ virtType: 'qemu' }), cpuVerdict: undefined },
+    because: /emulated.*QEMU 7\.2\.22 on laptop can miss/,
+  },
 ];
 
 const noPostcopy: readonly Case[] = [
@@ -215,7 +220,8 @@ describe('preflight', () => {
     const clean = { possible: true, obstacles: [], warnings: [], postcopy: true };
     expect(preflight(input())).toEqual(clean);
     expect(preflight(input({ ...home, cpuVerdict: undefined }))).toEqual(clean);
-    expect(preflight(input({ vm: vm({ virtType: 'qemu' }), cpuVerdict: undefined }))).toEqual(clean);
+    const source = facts('laptop', { qemuVersion: 9_000_000 });
+    expect(preflight(input({ vm: vm({ virtType: 'qemu' }), cpuVerdict: undefined, source }))).toEqual(clean);
   });
 
   it.each(obstacles)('refuses $says', ({ given, because }) => {
