@@ -14,7 +14,7 @@ function versionWords(number: number): string {
 }
 
 /** What of the VM itself decides whether a version gets in its way. */
-export interface MovingVm {
+interface MovingVm {
   readonly name: string;
   /** libvirt's domain type: `kvm`, or `qemu` for emulation. */
   readonly virtType: string;
