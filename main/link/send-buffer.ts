@@ -9,6 +9,10 @@ import koffi from 'koffi';
 const sendBufferBytes = 128 * 1024;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
+/** Of those, not yet handed to the network (TCP_NOTSENT_LOWAT, tcp(7)): what waits here, nothing overtakes. */
+const unsentBytes = 16 * 1024;
+const IPPROTO_TCP = 6;
+const TCP_NOTSENT_LOWAT = 25;
 
 const setsockopt = koffi
   .load('libc.so.6')
@@ -18,5 +22,7 @@ const setsockopt = koffi
 export function keepQueueShort(socket: Socket): void {
   const { _handle: handle } = socket as { readonly _handle?: { readonly fd?: unknown } };
   const fd = handle?.fd;
-  if (typeof fd === 'number' && fd >= 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, [sendBufferBytes], 4);
+  if (typeof fd !== 'number' || fd < 0) return;
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, [sendBufferBytes], 4);
+  setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, [unsentBytes], 4);
 }

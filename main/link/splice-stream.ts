@@ -4,6 +4,8 @@ import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { keepQueueShort } from './send-buffer.ts';
 import { follow, splice } from './splice.ts';
 import type { TrafficKind } from './traffic.ts';
+import { UrgentPages } from './urgent-pages.ts';
+import { sendAtPace } from './urgent-pages-pace.ts';
 
 /** Guest memory is mostly text and tables; the fastest level already takes two thirds of it away. */
 const level = 1;
@@ -18,7 +20,10 @@ export function spliceStream(kind: TrafficKind, local: Duplex, wire: Duplex): Pr
   return kind === 'migration' ? splicePacked(local, wire) : splice(local, wire);
 }
 
-/** As `splice`, with zstd (RFC 8878) on the wire's side. What does not unpack destroys both. */
+/**
+ * As `splice`, with zstd (RFC 8878) on the wire's side, and pages that the guest waits for first. What does not unpack
+ * destroys both.
+ */
 async function splicePacked(local: Duplex, wire: Duplex): Promise<void> {
   const packer = createZstdCompress({
     flush: constants.ZSTD_e_flush,
@@ -27,15 +32,17 @@ async function splicePacked(local: Duplex, wire: Duplex): Promise<void> {
   const unpacker = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: maxWindowLog } });
   // Both ends do this; it is whoever sends the memory that it matters for.
   if (wire instanceof Socket) keepQueueShort(wire);
-  for (const half of [packer, unpacker]) {
+  const pages = new UrgentPages();
+  const halves = [packer, unpacker, pages, pages.returnPath];
+  for (const half of halves) {
     half.on('error', () => {
       local.destroy();
       wire.destroy();
     });
   }
-  local.pipe(packer).pipe(wire);
-  wire.pipe(unpacker).pipe(local);
+  local.pipe(pages);
+  sendAtPace(pages, packer, wire);
+  wire.pipe(unpacker).pipe(pages.returnPath).pipe(local);
   await Promise.all([follow(local, wire), follow(wire, local)]);
-  packer.destroy();
-  unpacker.destroy();
+  for (const half of halves) half.destroy();
 }
