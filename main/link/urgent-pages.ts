@@ -20,6 +20,13 @@ const aheadBytes = 256 * 1024;
 const mostAheadBytes = 128 * 1024 * 1024;
 /** Taken at a time of what nobody waits for. */
 const pieceBytes = 32 * 1024;
+/**
+ * A guest that wakes at the destination asks for page after page, each a moment after it has the one before: in its first
+ * second the wire is its own, until it has asked for nothing for a while. Its silence is a third shorter so, the move
+ * longer by less than that second.
+ */
+const wakingMs = 1_000;
+const quietMs = 10;
 /** A page is asked for with those around it, which the guest will want next: aligned, and one batch of QEMU's. */
 const clusterBytes = 16 * pageBytes;
 
@@ -53,6 +60,9 @@ export class UrgentPages extends Writable {
   #lastBlock: RamBlock | undefined;
   #readOn: (() => void) | undefined;
   #ended = false;
+  #firstAskedAtMs = Number.POSITIVE_INFINITY;
+  #lastAskedAtMs = Number.NEGATIVE_INFINITY;
+  #quietTimer: NodeJS.Timeout | undefined;
 
   constructor() {
     super({ decodeStrings: true, highWaterMark: 1 });
@@ -77,7 +87,8 @@ export class UrgentPages extends Writable {
     const pieces = this.#takeUrgent();
     if (pieces.length === 0) {
       for (let bytes = 0; bytes < pieceBytes; ) {
-        const piece = this.#takeNear() ?? this.#takeNext();
+        if (this.#inRam && this.#urgent.length > 0) break;
+        const piece = this.#takeNear() ?? (this.#waking() ? undefined : this.#takeNext());
         if (piece === undefined) break;
         pieces.push(piece);
         bytes += piece.length;
@@ -99,6 +110,11 @@ export class UrgentPages extends Writable {
     this.#ended = true;
     this.#onMore();
     done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#quietTimer);
+    done(error);
   }
 
   #enqueue(parts: readonly StreamPart[]): void {
@@ -129,6 +145,8 @@ export class UrgentPages extends Writable {
     if (block === undefined || lengthBytes !== pageBytes || offset % pageBytes !== 0 || offset >= block.lengthBytes) {
       return undefined;
     }
+    this.#lastAskedAtMs = performance.now();
+    this.#firstAskedAtMs = Math.min(this.#firstAskedAtMs, this.#lastAskedAtMs);
     const from = offset - (offset % clusterBytes);
     const to = Math.min(from + clusterBytes, block.lengthBytes);
     this.#want(this.#awaited, pageNumber(block, offset));
@@ -150,6 +168,19 @@ export class UrgentPages extends Writable {
     if (queued === undefined || queued === this.#newest) return;
     if (this.#awaited.delete(page)) this.#urgent.push(queued);
     else if (this.#nearAwaited.delete(page)) this.#near.push(queued);
+  }
+
+  /** Whether the wire is to stay free for what the guest will ask for next. */
+  #waking(): boolean {
+    // What is urgent can wait for the start of a RAM section that has yet to go out.
+    if (this.#ended || this.#urgent.length > 0) return false;
+    const nowMs = performance.now();
+    if (nowMs > this.#lastAskedAtMs + quietMs || nowMs > this.#firstAskedAtMs + wakingMs) return false;
+    this.#quietTimer ??= setTimeout(() => {
+      this.#quietTimer = undefined;
+      this.#onMore();
+    }, quietMs);
+    return true;
   }
 
   #takeUrgent(): Buffer[] {
