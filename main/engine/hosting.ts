@@ -26,6 +26,7 @@ interface Open {
   readonly role: HostRole;
   readonly server: LinkServer;
   readonly announcer: Announcer;
+  readonly stopHearingOfRevocations: () => void;
 }
 
 /** "Let my other computers offload here": the role, its port and its announcement, on or off together. */
@@ -119,7 +120,12 @@ export class Hosting {
       await role.stop();
       throw thrown;
     }
-    this.#open = { role, server, announcer };
+    const stopHearingOfRevocations = peers.onRevoked((fingerprint) => {
+      role
+        .endVisitsOf(fingerprint)
+        .catch((thrown: unknown) => onFault('ending the visits of a revoked computer', thrown));
+    });
+    this.#open = { role, server, announcer, stopHearingOfRevocations };
     onChange();
   }
 
@@ -127,6 +133,7 @@ export class Hosting {
     const open = this.#open;
     this.#open = undefined;
     if (open === undefined) return;
+    open.stopHearingOfRevocations();
     await open.announcer.stop();
     await open.server.close();
     await open.role.stop();

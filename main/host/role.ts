@@ -169,10 +169,15 @@ export class HostRole {
     await ending;
   }
 
-  /** For a laptop that is trusted no more. */
+  /** For a laptop that is trusted no more. A VM that runs here runs nowhere else, so losing it is never silent. */
   async endVisitsOf(peerFingerprint: string): Promise<void> {
-    const theirs = [...this.#residents.values()].filter(({ visit }) => visit.peer === peerFingerprint);
-    await Promise.all(theirs.map(({ visit }) => this.endVisit(visit.id)));
+    const theirs = [...this.#residents.values()].flatMap(({ visit }) =>
+      visit.peer === peerFingerprint ? [visit] : [],
+    );
+    for (const { state, request } of theirs) {
+      if (state === 'running' || state === 'paused') this.#fault(endedByRevocation(request.vmName));
+    }
+    await Promise.all(theirs.map(({ id }) => this.endVisit(id)));
   }
 
   /** Called whenever `visits()` has changed. Returns what ends it. */
@@ -345,6 +350,12 @@ export class HostRole {
   #fault(error: unknown): void {
     this.#options.onFault?.(error);
   }
+}
+
+function endedByRevocation(vmName: string): HomewardError {
+  return new HomewardError('not-paired', `${vmName} was ended here, because its computer is not paired any more.`, {
+    hint: 'Its disk is at its home, as after a power cut: it can be started again there.',
+  });
 }
 
 function notYours(): HomewardError {

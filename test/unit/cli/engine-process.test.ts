@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { emptySurroundings, runCli, startCli, startInTerminal } from './scripted-engine.ts';
@@ -99,6 +99,42 @@ test('host starts an engine of its own, is a host while it runs, and Ctrl-C ends
   const { host } = JSON.parse((await runCli(env, ['status', '--json'])).stdout) as { host: { enabled: boolean } };
   expect(host.enabled, 'only for as long as it ran').toBe(false);
 });
+
+test('a host that revokes a laptop ends its visits', async () => {
+  const { env, folder } = await realSurroundings();
+  const laptop = 'ab'.repeat(32);
+  const state = join(folder, 'state/homeward');
+  await mkdir(state, { recursive: true, mode: 0o700 });
+  const peers = [{ fingerprint: laptop, name: 'lap', pairedAt: '2026-11-20T10:00:00.000Z', role: 'laptop' }];
+  await writeFile(join(state, 'peers.json'), JSON.stringify({ version: 1, peers }), { mode: 0o600 });
+  const visit = join(folder, 'homeward/h/v/left');
+  await mkdir(visit, { recursive: true, mode: 0o700 });
+  await writeFile(join(visit, 'visit.json'), JSON.stringify(leftVisit(laptop)));
+  await runCli(env, ['engine', '--detach', '--host']);
+  const visitors = async () => {
+    const status = JSON.parse((await runCli(env, ['status', '--json'])).stdout) as { host: { visitors: unknown[] } };
+    return status.host.visitors;
+  };
+  expect(await visitors()).toEqual([expect.objectContaining({ vmName: 'work', state: 'gone' })]);
+  expect((await runCli(env, ['peers', 'revoke', 'lap', '--yes'])).code).toBe(0);
+  await expect.poll(visitors).toEqual([]);
+});
+
+/** What an engine wrote down of a visit whose sandbox has ended since, as with a restart of the computer. */
+function leftVisit(peer: string) {
+  const request = {
+    visit: 'a'.repeat(32),
+    vm: '00000000-0000-4000-8000-000000000001',
+    vmName: 'work',
+    vcpus: 1,
+    memoryBytes: 1024 ** 3,
+    accel: 'tcg',
+    migrationFolder: '/tmp/homeward-0123456789abcdef',
+    disks: ['vda'],
+    nics: 1,
+  };
+  return { peer, request, since: '2026-11-20T10:00:00.000Z', state: 'running' };
+}
 
 /** A killed process that nobody has waited for yet (state Z) does not live. */
 async function alive(pid: number): Promise<boolean> {
