@@ -9,6 +9,7 @@ import { type HostLink, measureLink } from '../link/index.ts';
 import { balloonStats, restore, shrink, shrinkTarget } from '../memory/index.ts';
 import type { LocalVm } from './local-vm.ts';
 import type { Effects, MoveRun } from './move-run.ts';
+import { needWhatWasAsked } from './offer.ts';
 import { follow } from './progress.ts';
 import { see } from './seen.ts';
 import type { VisitLink } from './visit-link.ts';
@@ -64,7 +65,9 @@ export class MoveEffects implements Effects {
     this.#linkBytesPerSec = await probe(link, run.move.direction);
     if (run.move.direction === 'out') {
       await vm.disk.allow(`visit-${visitLink.visit}`);
-      const paths = await link.call('visit.prepare', this.#request(), { timeoutMs: prepareTimeoutMs });
+      const request = this.#request();
+      const paths = await link.call('visit.prepare', request, { timeoutMs: prepareTimeoutMs });
+      needWhatWasAsked(request, paths);
       this.#destinationXml = awayXml(run.data.record.homeXml, paths);
     } else {
       this.#destinationXml = run.data.record.homeXml;
