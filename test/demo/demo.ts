@@ -28,6 +28,8 @@ const decisionPatienceMs = 240_000;
 /** How long the job goes on after the VM has arrived: long enough to see that it works there. */
 const workAwayMs = 10_000;
 const copiesEveryMs = 500;
+/** Between two automatic moves: nobody wants to watch the default two minutes. */
+const cooldownS = 20;
 
 const startedAt = performance.now();
 function say(text: string): void {
@@ -67,7 +69,7 @@ async function tell() {
   const workstation = await BedEngine.start(bed.workstation, { hostRole: true });
   say('The workstation runs: homeward host');
   const searchedFrom = performance.now();
-  const laptop = await BedEngine.start(bed.laptop);
+  const laptop = await BedEngine.start(bed.laptop, { settings: { cooldownS } });
   await laptop.until('the workstation to be found', 30_000, async () => {
     const hosts = await laptop.client.call('hosts.list', {});
     return hosts.some(({ found }) => found === 'mdns') ? true : undefined;
@@ -88,6 +90,8 @@ async function tell() {
   observer = watching;
   await watching.nextBeat({ host: 'laptop', timeoutMs: 90_000 });
   sampling = setInterval(() => void watching.runningCopies().catch(() => undefined), copiesEveryMs);
+  const { stdout: running } = await libvirtd.virsh('dumpxml', guest.uuid);
+  const accel = /<domain type='kvm'/.test(running) ? 'kvm' : 'tcg';
   await watching.command('disk 10');
   say('It has booted, writes and verifies its disk, and sends a beat every 10 ms, timed from outside.');
 
@@ -146,7 +150,7 @@ async function tell() {
   if (unwell) process.exitCode = 1;
   return {
     schema: 1,
-    accel: 'tcg' as const,
+    accel,
     hosts_found_ms: Math.round(hostsFoundMs),
     decision_out: decisionReport(out),
     decision_home: decisionReport(home),

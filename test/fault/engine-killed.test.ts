@@ -3,30 +3,39 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Phase } from '../../shared/model/move.ts';
 import { Scene } from '../testbed/index.ts';
 
-/** Slow enough that each phase can be met. */
+/** Slow enough that every phase can be met, with a guest that pre-copy cannot outrun. */
 const linkMbit = 200;
+const writerMiB = 48;
 
 let scene: Scene;
 
 beforeAll(async () => {
   scene = await Scene.set({ rateMbit: linkMbit, guest: { memoryMiB: 256 } });
   await scene.observer.command('disk 20');
-  await scene.observer.command('hold 32');
+  await scene.observer.command(`memory ${writerMiB} flatout`);
 });
 
 afterAll(() => scene?.close());
 
-/** Begins a move and resolves as soon as the engine tells that it has reached `phase`. */
+/**
+ * Begins a move and resolves as soon as the engine tells that it has reached `phase`. Post-copy counts from when the
+ * destination runs: in the moment before, QEMU 7.2 gives up an incoming guest whose device state breaks off, and
+ * refuses to wake the source (docs/troubleshooting.md). What then is kept, a test of its own shows.
+ */
 async function reach(direction: 'out' | 'home', phase: Phase): Promise<string> {
   const { laptop, guest } = scene;
   const { id } = await laptop.client.call(direction === 'out' ? 'move.offload' : 'move.home', { vm: guest.name });
   const deadline = performance.now() + 60_000;
   for (;;) {
     const told = laptop.moves.filter((move) => move.id === id);
-    if (told.some((move) => move.phase === phase)) return id;
+    const reached = told.some((move) => move.phase === phase);
+    if (reached && (phase !== 'postcopy' || (await scene.observer.runningCopies()) === 1)) return id;
     if (told.some((move) => ['done', 'failed', 'lost'].includes(move.phase)))
       throw new Error(`${phase} was never met.`);
     if (performance.now() > deadline) throw new Error(`Waited in vain for ${phase}.`);
+    if (phase === 'postcopy' && told.at(-1)?.phase === 'copying') {
+      await laptop.client.call('move.finishNow', { vm: guest.name }).catch(() => undefined);
+    }
     await sleep(2);
   }
 }
@@ -44,7 +53,7 @@ async function expectWhole(): Promise<'home' | 'away'> {
   expect(await observer.runningCopies()).toBe(1);
   expect(observer.repeatedBeats).toBe(0);
   const report = await observer.report();
-  expect([report.disk_errors, report.hold_errors]).toEqual([0, 0]);
+  expect([report.disk_errors, report.memory_errors]).toEqual([0, 0]);
   return place;
 }
 
@@ -57,22 +66,43 @@ async function be(place: 'home' | 'away'): Promise<void> {
 }
 
 describe('the laptop’s engine is killed', () => {
-  it.each([['out', 'preparing']] as const)(
-    'moving %s, while %s: the VM runs once and the journal tells what happened',
-    async (direction, phase) => {
-      await be(direction === 'out' ? 'home' : 'away');
-      const id = await reach(direction, phase);
-      await scene.laptop.kill();
-      await scene.restartLaptop();
-      const place = await expectWhole();
-      const log = await scene.laptop.client.call('log.list', { limit: 50 });
-      const entry = log.find((one) => one.kind === 'move' && one.move.id === id);
-      expect(entry?.kind).toBe('move');
-      if (entry?.kind === 'move') {
-        const arrived = (direction === 'out') === (place === 'away');
-        expect(entry.move.phase).toBe(arrived ? 'done' : 'failed');
-        if (!arrived) expect(entry.move.failure).toMatch(/\w+ \w+/);
-      }
-    },
-  );
+  it.each([
+    ['out', 'preparing'],
+    ['out', 'copying'],
+    ['out', 'postcopy'],
+    ['out', 'settling'],
+    ['home', 'preparing'],
+    ['home', 'copying'],
+    ['home', 'postcopy'],
+    ['home', 'settling'],
+  ] as const)('moving %s, while %s: the VM runs once and the journal tells what happened', async (direction, phase) => {
+    await be(direction === 'out' ? 'home' : 'away');
+    const id = await reach(direction, phase);
+    await scene.laptop.kill();
+    await scene.restartLaptop();
+    const place = await expectWhole();
+    const log = await scene.laptop.client.call('log.list', { limit: 50 });
+    const entry = log.find((one) => one.kind === 'move' && one.move.id === id);
+    expect(entry?.kind).toBe('move');
+    if (entry?.kind === 'move') {
+      const arrived = (direction === 'out') === (place === 'away');
+      expect(entry.move.phase).toBe(arrived ? 'done' : 'failed');
+      if (!arrived) expect(entry.move.failure).toMatch(/\w+ \w+/);
+    }
+  });
+});
+
+describe('the link is cut', () => {
+  it('in post-copy, and comes back: the move is completed', async () => {
+    await be('away');
+    const id = await reach('home', 'postcopy');
+    await sleep(500);
+    await scene.bed.linkDown();
+    await sleep(8_000);
+    await scene.bed.linkUp();
+    const move = await scene.laptop.client.call('move.wait', { id }, { timeoutMs: 90_000 });
+    expect(move.phase).toBe('done');
+    expect(move.phases.map(({ name }) => name)).toContain('recovering');
+    expect(await expectWhole()).toBe('home');
+  });
 });

@@ -1,7 +1,9 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connectEngine, type EngineClient } from '../../main/cli/client.ts';
+import type { Settings } from '../../main/engine/settings.ts';
 import type { Move } from '../../shared/model/move.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import type { Decision, Status } from '../../shared/rpc.ts';
@@ -20,8 +22,13 @@ export class BedEngine {
   readonly moves: Move[] = [];
   readonly decisions: Decision[] = [];
 
-  static async start(host: BedHost, options: { readonly hostRole?: boolean } = {}): Promise<BedEngine> {
+  /** @param options `settings`: what its user has chosen before, where not the defaults. */
+  static async start(
+    host: BedHost,
+    options: { readonly hostRole?: boolean; readonly settings?: Partial<Settings> } = {},
+  ): Promise<BedEngine> {
     const log: string[] = [];
+    if (options.settings !== undefined) await writeSettings(host, options.settings);
     const process = await host.spawn('node', [homeward, 'engine', ...(options.hostRole === true ? ['--host'] : [])]);
     process.child.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString()));
     process.child.stdout?.resume();
@@ -130,4 +137,10 @@ export async function pairEngines(laptop: BedEngine, workstation: BedEngine): Pr
     const [host] = await laptop.client.call('hosts.list', {});
     return host?.reachable === true && host.facts !== undefined ? true : undefined;
   });
+}
+
+async function writeSettings(host: BedHost, settings: Partial<Settings>): Promise<void> {
+  const folder = join(host.env['XDG_CONFIG_HOME'] ?? '', 'homeward');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeFile(join(folder, 'settings.json'), JSON.stringify(settings), { mode: 0o600 });
 }
