@@ -43,6 +43,7 @@ export class Hosts {
   readonly #found = new Map<string, FoundHost>();
   readonly #paired = new Map<string, Paired>();
   readonly #upListeners = new Set<(host: KnownHost) => void>();
+  readonly #goneListeners = new Set<(host: KnownHost) => void>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: HostsOptions) {
@@ -233,13 +234,21 @@ export class Hosts {
     for (const host of this.#paired.values()) if (host.link.state === 'up') listener(host);
   }
 
+  /** A host tells, each time, that a visit has no VM any more. */
+  onVisitGone(listener: (host: KnownHost) => void): void {
+    this.#goneListeners.add(listener);
+  }
+
   #dial(fingerprint: string, name: string): Paired {
     const link = new HostLink({
       identity: this.#options.identity,
       fingerprint,
       addresses: () => this.#addresses(fingerprint),
       onWanted: this.#options.onWanted,
-      onVisitChanged: () => this.#options.onChange(),
+      onVisitChanged: ({ state }) => {
+        if (state === 'gone') for (const listener of this.#goneListeners) listener(host);
+        this.#options.onChange();
+      },
       onFault: (thrown) => this.#options.onFault('link', thrown),
     });
     const host: Paired = {

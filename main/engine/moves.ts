@@ -7,6 +7,7 @@ import type { Plan } from '../../shared/rpc.ts';
 import type { Libvirt } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
 import { type LocalVm, MoveEffects, MoveRun, type MoveSink, parseMoveData, VisitRecord } from '../migrate/index.ts';
+import { type Away, settleEnded } from './ended-visit.ts';
 import type { Fleet } from './fleet.ts';
 import type { Hosts, KnownHost } from './hosts.ts';
 import type { Journal } from './journal.ts';
@@ -16,10 +17,10 @@ import type { Visits } from './visits.ts';
 export interface MovesOptions {
   readonly libvirt: Libvirt;
   readonly journal: Journal;
-  readonly fleet: Fleet;
-  readonly hosts: Hosts;
-  readonly visits: Visits;
-  readonly planner: Planner;
+  readonly fleet: Pick<Fleet, 'follow' | 'local' | 'need' | 'needReady' | 'settled'>;
+  readonly hosts: Pick<Hosts, 'need' | 'onUp' | 'onVisitGone' | 'usable'>;
+  readonly visits: Pick<Visits, 'end' | 'has' | 'open'>;
+  readonly planner: Pick<Planner, 'plan'>;
   readonly onChange: (move: Move) => void;
   readonly onFault: (what: string, thrown: unknown) => void;
 }
@@ -79,7 +80,7 @@ export class Moves {
     });
   }
 
-  /** @throws HomewardError `vm-home`, `vm-busy`, `host-unreachable`: nothing has happened then. */
+  /** @throws HomewardError `vm-home`, `vm-busy`, `host-unreachable`: nothing has happened then; `vm-not-running` */
   home(vm: Vm, asked: Asked): Promise<Move> {
     return this.#starts(vm, async () => {
       if (vm.place.kind === 'home') {
@@ -88,6 +89,12 @@ export class Moves {
         });
       }
       const host = this.#options.hosts.usable(vm.place.host);
+      if (await hasEnded(host.link, vm.place.visit)) {
+        await settleEnded(this.#options, vm, vm.place, host.link);
+        throw new HomewardError('vm-not-running', `${vm.name} ended while it was away; its disk is back home.`, {
+          hint: `Start it here: virsh -c qemu:///${vm.connection} start ${vm.name}`,
+        });
+      }
       const plan = await this.#possible(vm, 'home', host);
       const local = await this.#options.fleet.local(vm);
       return this.#run(vm, 'home', host, this.#recordOf(vm), local, plan, asked);
@@ -133,7 +140,9 @@ export class Moves {
     // Visits that nothing here refers to are left-overs of a fence that could not reach the host.
     this.#options.hosts.onUp((host) => {
       this.#endStrayVisits(host.link).catch((thrown: unknown) => onFault('ending stray visits', thrown));
+      this.#takeBackEnded(host);
     });
+    this.#options.hosts.onVisitGone((host) => this.#takeBackEnded(host));
   }
 
   /** libvirt may still be starting, as after a reboot: tried until it is there. */
@@ -165,7 +174,37 @@ export class Moves {
     run.post({ kind: 'engine-restarted' });
   }
 
-  async #openVisit(vm: string, place: Extract<Place, { kind: 'away' }>, data: unknown): Promise<void> {
+  #takeBackEnded(host: KnownHost): void {
+    this.#settleEndedAt(host).catch((thrown: unknown) =>
+      this.#options.onFault('taking back the disk of a VM that ended while away', thrown),
+    );
+  }
+
+  /** Only where the host says so itself: one that cannot be asked, or knows nothing of a visit, proves nothing. */
+  async #settleEndedAt({ link, fingerprint }: KnownHost): Promise<void> {
+    if (link.state !== 'up') return;
+    for (const { visit, state } of (await link.call('visit.list', {})).visits) {
+      const away = state === 'gone' ? this.#restingIn(visit, fingerprint) : undefined;
+      if (away === undefined) continue;
+      this.#starting.add(away.vm);
+      try {
+        await settleEnded(this.#options, await this.#options.fleet.settled(away.vm), away.place, link);
+      } finally {
+        this.#starting.delete(away.vm);
+      }
+    }
+  }
+
+  /** A VM on the move is not resting: what becomes of it is the move's business, and looked at when that is over. */
+  #restingIn(visit: string, host: string): { readonly vm: string; readonly place: Away } | undefined {
+    for (const { vm, place } of this.#options.journal.places()) {
+      if (place.kind !== 'away' || place.visit !== visit || place.host !== host) continue;
+      return this.isMoving(vm) ? undefined : { vm, place };
+    }
+    return undefined;
+  }
+
+  async #openVisit(vm: string, place: Away, data: unknown): Promise<void> {
     const { fleet, hosts } = this.#options;
     const local = await fleet.local(await fleet.settled(vm));
     await this.#follow(vm, VisitRecord.parse(data), local, hosts.need(place.host));
@@ -252,6 +291,7 @@ export class Moves {
     });
     const run = new MoveRun(move, data, effects, this.#sink());
     this.#runs.set(move.vm, run);
+    void run.ended.then(() => this.#takeBackEnded(host));
     return run;
   }
 
@@ -334,4 +374,10 @@ export class Moves {
     }
     return run;
   }
+}
+
+/** As the move machine sees it: the sandbox is the visitor, so without it there is no copy at the host. */
+async function hasEnded(link: HostLink, visit: string): Promise<boolean> {
+  const there = (await link.call('visit.list', {})).visits.find((listed) => listed.visit === visit);
+  return there === undefined || there.state === 'gone';
 }
