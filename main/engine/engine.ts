@@ -58,6 +58,12 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
 
   const settings = await openSettings(paths.settingsFile);
   const journal = await openJournal(paths.journalFile);
+  if (journal.droppedBytes > 0) {
+    log.warn(
+      { droppedBytes: journal.droppedBytes },
+      'the last entry of the journal was cut short, as by a crash or a power cut: it was dropped, and nothing had relied on it',
+    );
+  }
   const adoptions = await AdoptionStore.open(`${paths.stateFolder}/vms`);
   const identity = await loadIdentity(paths.stateFolder);
   const peers = await PeerStore.open(`${paths.stateFolder}/peers.json`);
