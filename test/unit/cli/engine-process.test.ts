@@ -85,6 +85,21 @@ test('engine starts with damaged settings and a damaged journal, with the defaul
   );
 });
 
+test('engine says in its log that the last entry of the journal was cut short', async () => {
+  const { env, folder } = await realSurroundings();
+  const state = join(folder, 'state/homeward');
+  await mkdir(state, { recursive: true, mode: 0o700 });
+  await writeFile(join(state, 'journal.jsonl'), '{"crc":"01');
+  await runCli(env, ['engine', '--detach']);
+  const lines = (await readFile(join(state, 'engine.log'), 'utf8')).trim().split('\n');
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toContainEqual(
+    expect.objectContaining({ level: 40, droppedBytes: 10, msg: expect.stringContaining('was cut short') }),
+  );
+  await runCli(env, ['engine', 'stop']);
+  await runCli(env, ['engine', '--detach']);
+  expect((await readFile(join(state, 'engine.log'), 'utf8')).match(/was cut short/g), 'once').toHaveLength(1);
+});
+
 test('host starts an engine of its own, is a host while it runs, and Ctrl-C ends both', async () => {
   const { env } = await realSurroundings();
   const cli = startInTerminal(env, ['host', '--max-visitors', '1']);
