@@ -10,7 +10,9 @@ import { addPair } from './commands/pair.ts';
 import { addStatus } from './commands/status.ts';
 import { addVms } from './commands/vms.ts';
 import { exitCodes, exitCodesHelp } from './exit-codes.ts';
-import { Output } from './output.ts';
+import { endWithReader, Output } from './output.ts';
+
+endWithReader();
 
 const json = process.argv.includes('--json');
 

@@ -7,11 +7,6 @@ export class Output {
 
   constructor(json: boolean) {
     this.json = json;
-    // `homeward log | head`: a reader that has seen enough is no error.
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit();
-      throw error;
-    });
   }
 
   /** The command's result: `value` for programs, `words` for people. */
@@ -43,6 +38,14 @@ export class Output {
   get columns(): number {
     return process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
   }
+}
+
+/** `homeward log | head`: a reader that has seen enough is no error. */
+export function endWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
 }
 
 /** Messages may come from another machine: none of them gets to steer the terminal. */

@@ -102,3 +102,14 @@ test('Ctrl-C in a terminal reaches the command once, not once more through the w
   const ran = await run(terminal, (child) => child.stdin?.write('\u0003'));
   expect(ran).toMatchObject({ code: 42, text: expect.stringContaining('interrupts 1\r\n') });
 });
+
+test.each(['--help', 'engine --help', '--version'])('a reader that has gone away is no error: %s', async (words) => {
+  const child = spawn(process.execPath, [homeward, ...words.split(' ')], { env });
+  child.stdout.destroy();
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  expect(await once(child, 'close')).toEqual([0, null]);
+  expect(said).toBe('');
+});
