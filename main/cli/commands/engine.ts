@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { HomewardError } from '../../../shared/errors.ts';
 import { connectEngine, isNoEngine, pause } from '../client.ts';
-import { does, type Outcome } from '../command.ts';
+import { does, type Outcome, withEngine } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
 import { engineCommand, engineLogFile, startEngine, statusOfEngine } from '../spawn-engine.ts';
@@ -42,7 +42,15 @@ function foreground(host: boolean): Promise<Outcome> {
 async function detached(output: Output, host: boolean): Promise<Outcome> {
   const running = await statusOfEngine();
   if (running !== undefined) {
-    output.result({ started: false, pid: running.pid }, () => `The engine is running already: process ${running.pid}.`);
+    const becomesHost = host && !running.host.enabled;
+    // How it was started cannot be changed any more, what it is set to can.
+    if (becomesHost) await withEngine((engine) => engine.call('host.configure', { enabled: true }));
+    output.result({ started: false, pid: running.pid }, () =>
+      [
+        `The engine is running already: process ${running.pid}.`,
+        ...(becomesHost ? ['This computer takes visitors from now on; end that with: homeward host off'] : []),
+      ].join('\n'),
+    );
     return exitCodes.ok;
   }
   const { child, status } = await startEngine({ host });

@@ -100,6 +100,17 @@ test('engine says in its log that the last entry of the journal was cut short', 
   expect((await readFile(join(state, 'engine.log'), 'utf8')).match(/was cut short/g), 'once').toHaveLength(1);
 });
 
+test('engine --detach --host makes a host of an engine that runs already', async () => {
+  const { env } = await realSurroundings();
+  await runCli(env, ['engine', '--detach']);
+  const { code, stdout } = await runCli(env, ['engine', '--detach', '--host']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/running already: process \d+\.\nThis computer takes visitors from now on; .* host off\n$/);
+  const { host } = JSON.parse((await runCli(env, ['status', '--json'])).stdout) as { host: { enabled: boolean } };
+  expect(host.enabled).toBe(true);
+  expect((await runCli(env, ['engine', '--detach', '--host'])).stdout).toMatch(/^The engine .* process \d+\.\n$/);
+});
+
 test('host starts an engine of its own, is a host while it runs, and Ctrl-C ends both', async () => {
   const { env } = await realSurroundings();
   const cli = startInTerminal(env, ['host', '--max-visitors', '1']);
