@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
@@ -32,6 +33,8 @@ export class VisitLink {
   readonly #options: VisitLinkOptions;
   readonly #servers: UnixServer[] = [];
   readonly #streams = new Set<Duplex>();
+  /** By disk, the latest. */
+  readonly #diskStreams = new Map<string, Promise<Duplex>>();
   #connection: Connection | undefined;
   #closed = false;
 
@@ -114,7 +117,7 @@ export class VisitLink {
       case 'disk':
         if (!vm.disks.includes(wanted.disk))
           throw new HomewardError('refused', `No disk ${wanted.disk} in this visit.`);
-        return connectUnix(vm.disk.socket, 0);
+        return this.#diskEnd(wanted.disk);
       case 'migration':
         return connectUnix(this.socketPath(wanted.name), connectDeadlineMs);
       case 'frames': {
@@ -126,6 +129,16 @@ export class VisitLink {
       default:
         return wanted satisfies never;
     }
+  }
+
+  /**
+   * nbdkit dials anew when its stream breaks, and sends again what was not answered. What the broken one still holds
+   * must not reach the disk after that, so it is gone before the next one begins.
+   */
+  #diskEnd(disk: string): Promise<Duplex> {
+    const opening = closed(this.#diskStreams.get(disk)).then(() => connectUnix(this.#options.vm.disk.socket, 0));
+    this.#diskStreams.set(disk, opening);
+    return opening;
   }
 
   async #carry(kind: 'libvirt' | 'migration', client: Duplex, opening: Promise<Duplex>): Promise<void> {
@@ -142,6 +155,14 @@ export class VisitLink {
     this.#streams.add(stream);
     stream.once('close', () => this.#streams.delete(stream));
   }
+}
+
+/** Destroys what has been, or is being, opened. */
+async function closed(opening: Promise<Duplex> | undefined): Promise<void> {
+  const stream = await opening?.catch(() => undefined);
+  if (stream === undefined || stream.closed) return;
+  stream.destroy();
+  await once(stream, 'close');
 }
 
 /** @throws HomewardError `permission` where somebody else was there first. */
