@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { emptySurroundings, runCli, startCli, startInTerminal } from './scripted-engine.ts';
 
@@ -8,7 +9,13 @@ vi.setConfig({ testTimeout: 60_000 });
 /** Surroundings in which a real engine may be started; it is stopped with the test. */
 async function realSurroundings() {
   const surroundings = await emptySurroundings();
-  onTestFinished(() => runCli(surroundings.env, ['engine', 'stop']).then(() => undefined));
+  const { env } = surroundings;
+  onTestFinished(async () => {
+    const { pid } = JSON.parse((await runCli(env, ['status', '--json'])).stdout) as { pid?: number };
+    await runCli(env, ['engine', 'stop']);
+    // It stops answering before it has tidied up, and its folder must not be removed under it.
+    while (pid !== undefined && (await alive(pid))) await setTimeout(50);
+  });
   return surroundings;
 }
 
