@@ -1,20 +1,22 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
-import { type ChildRecord, endsWithin, forgetRecord, isAlive, readRecord, stop } from '../process/index.ts';
+import {
+  type ChildRecord,
+  endsWithin,
+  forgetRecord,
+  isAlive,
+  readRecord,
+  type ServedVm,
+  stop,
+} from '../process/index.ts';
 import { type DiskImage, type Paths, pathsIn, startDaemon } from './daemon.ts';
 import { addExports, deleteExports, listExports, nodeName, Target, type Writer } from './exports.ts';
 import { grantSocket } from './grant.ts';
 import { converse, type Execute } from './qmp.ts';
 
-export interface HomeDiskOptions {
-  /** UUID of the VM. */
-  readonly vm: string;
-  /** The VM's own runtime folder; made, mode 0700, where it is not there. */
-  readonly folder: string;
+export interface HomeDiskOptions extends ServedVm {
   readonly disks: readonly DiskImage[];
-  /** User that libvirt runs this VM's QEMU as, where it is not ours: may use the socket too. */
-  readonly grantUid?: number | undefined;
 }
 
 const Nodes = z.array(z.object({ 'node-name': z.string().optional(), file: z.string(), drv: z.string() }));

@@ -9,6 +9,7 @@ import {
   forgetRecord,
   isAlive,
   readRecord,
+  type ServedVm,
   spawnDetached,
   stop,
 } from '../process/index.ts';
@@ -21,14 +22,8 @@ export interface GuestNic {
   readonly port: number;
 }
 
-export interface GuestNetworkOptions {
-  /** UUID of the VM. */
-  readonly vm: string;
-  /** The VM's own runtime folder; made, mode 0700, where it is not there. */
-  readonly folder: string;
+export interface GuestNetworkOptions extends ServedVm {
   readonly nics: readonly GuestNic[];
-  /** User that libvirt runs this VM's QEMU as, where it is not ours. */
-  readonly grantUid?: number | undefined;
 }
 
 const State = z.object({
