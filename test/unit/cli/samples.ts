@@ -1,41 +1,8 @@
-import type { Host } from '../../../shared/model/host.ts';
 import type { Move } from '../../../shared/model/move.ts';
-import type { Vm } from '../../../shared/model/vm.ts';
 import type { HostSettings, Pairing, Peer, Plan, Status } from '../../../shared/rpc.ts';
-import { decision, hostFingerprint, move, vmUuid } from '../engine/samples.ts';
+import { host, hostFingerprint, MiB, move, vm, vmUuid } from '../samples.ts';
 
-export { decision, hostFingerprint, move, vmUuid };
-
-export const MiB = 1024 * 1024;
-
-export function vm(over: Partial<Vm> = {}): Vm {
-  return {
-    uuid: vmUuid,
-    name: 'work',
-    connection: 'session',
-    state: 'running',
-    vcpus: 2,
-    memoryBytes: 1024 * MiB,
-    place: { kind: 'home' },
-    level: 'suggest',
-    adopted: true,
-    obstacles: [],
-    ...over,
-  };
-}
-
-export function host(over: Partial<Host> = {}): Host {
-  return {
-    fingerprint: hostFingerprint,
-    name: 'tower',
-    addresses: [{ address: '10.0.0.2', port: 7420 }],
-    found: 'mdns',
-    paired: true,
-    reachable: true,
-    roundTripMs: 1.23,
-    ...over,
-  };
-}
+export { host, hostFingerprint, move, vm, vmUuid };
 
 export function moving(over: Partial<Move> = {}): Move {
   return move({

@@ -4,8 +4,7 @@ import { Adopter } from '../../../main/engine/adoption.ts';
 import { AdoptionStore } from '../../../main/engine/adoption-store.ts';
 import { type Connection, Libvirt } from '../../../main/libvirt/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
-import { vm } from './facts.ts';
-import { hostFingerprint, vmUuid } from './samples.ts';
+import { hostFingerprint, vm, vmUuid } from '../samples.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const image = `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/images/work.qcow2'/><target dev='vda' bus='virtio'/></disk>`;

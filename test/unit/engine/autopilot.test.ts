@@ -4,8 +4,7 @@ import { defaultSettings } from '../../../main/engine/settings.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import type { Decision } from '../../../shared/rpc.ts';
 import { busy, facts as figures, history, now } from '../policy/fixtures.ts';
-import { facts, host, vm } from './facts.ts';
-import { hostFingerprint, move } from './samples.ts';
+import { facts, host, hostFingerprint, move, vm } from '../samples.ts';
 
 const gib = 1024 ** 3;
 const fastLink = {
@@ -24,7 +23,7 @@ function autopilot(level: Vm['level'], over: Partial<AutopilotOptions> = {}) {
   const faults: string[] = [];
   const offloads: unknown[][] = [];
   const options: AutopilotOptions = {
-    fleet: { list: () => [vm({ level, memoryBytes: gib })] },
+    fleet: { list: () => [vm({ level, vcpus: 1, memoryBytes: gib })] },
     hosts: { list: () => [host({ facts: figures({ name: 'tower' }), benchmark: fastLink })] },
     moves: {
       isMoving: () => offloads.length > 0,

@@ -5,8 +5,7 @@ import { Faults } from '../../../main/engine/faults.ts';
 import { LibvirtError } from '../../../main/libvirt/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
 import type { Finding } from '../../../shared/rpc.ts';
-import { facts, host, vm } from './facts.ts';
-import { hostFingerprint, vmUuid } from './samples.ts';
+import { facts, host, hostFingerprint, vm, vmUuid } from '../samples.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const adoption = {
@@ -22,7 +21,7 @@ const adoption = {
 async function run(over: Partial<DoctorOptions> = {}): Promise<readonly Finding[]> {
   const doctor = new Doctor({
     fleet: { list: () => [vm()] },
-    hosts: { list: () => [host()] },
+    hosts: { list: () => [host({ facts: facts() })] },
     adoptions: { get: () => adoption },
     services: { refresh: () => Promise.reject(new Error('not asked')) },
     homeFacts: () => Promise.resolve(facts()),

@@ -7,8 +7,7 @@ import type { LocalVm } from '../../../main/migrate/index.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import type { VisitInfo } from '../../../shared/wire.ts';
 import { makeBed, until, visit, visitInfo } from '../link/bed.ts';
-import { vm } from './facts.ts';
-import { hostFingerprint, vmUuid } from './samples.ts';
+import { hostFingerprint, vm, vmUuid } from '../samples.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const away: Vm['place'] = {

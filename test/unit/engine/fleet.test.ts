@@ -3,8 +3,7 @@ import { AdoptionStore } from '../../../main/engine/adoption-store.ts';
 import { Fleet } from '../../../main/engine/fleet.ts';
 import { openSettings } from '../../../main/engine/settings.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
-import { vm } from './facts.ts';
-import { vmUuid } from './samples.ts';
+import { vm, vmUuid } from '../samples.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const otherUuid = '11111111-2222-4333-8444-555555555555';

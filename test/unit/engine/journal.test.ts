@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Journal, type NewEntry, openJournal } from '../../../main/engine/journal.ts';
 import { readLines } from '../../../main/engine/journal-lines.ts';
-import { decision, hostFingerprint, move, vmUuid } from './samples.ts';
+import { decision, hostFingerprint, move, vmUuid } from '../samples.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const journalModule = fileURLToPath(new URL('../../../main/engine/journal.ts', import.meta.url));

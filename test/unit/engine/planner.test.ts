@@ -6,8 +6,7 @@ import { HomewardError } from '../../../shared/errors.ts';
 import type { Direction } from '../../../shared/model/move.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import { makeBed, until } from '../link/bed.ts';
-import { facts, host, vm } from './facts.ts';
-import { hostFingerprint, vmUuid } from './samples.ts';
+import { facts, host, hostFingerprint, vm, vmUuid } from '../samples.ts';
 
 const definition = `<domain type='test'>
   <name>work</name><uuid>${vmUuid}</uuid><memory unit='GiB'>1</memory><vcpu>1</vcpu>

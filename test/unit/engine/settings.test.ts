@@ -1,7 +1,7 @@
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { defaultSettings, openSettings, readSettings } from '../../../main/engine/settings.ts';
-import { vmUuid } from './samples.ts';
+import { vmUuid } from '../samples.ts';
 import { tempFolder } from './temp-folder.ts';
 
 test('without a file the defaults hold: nothing moves by itself and nobody may visit', async () => {

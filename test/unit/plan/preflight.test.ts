@@ -1,26 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { HostFacts } from '../../../shared/model/host.ts';
 import { type PreflightInput, type PreflightVm, preflight } from '../../../shared/plan/preflight.ts';
+import { facts as anyFacts } from '../samples.ts';
 
 const gib = 1024 ** 3;
 
-const facts = (name: string, over: Partial<HostFacts> = {}): HostFacts => ({
-  name,
-  homewardVersion: '0.1.0',
-  libvirtVersion: 9_000_000,
-  qemuVersion: 7_002_022,
-  arch: 'x86_64',
-  cpuModel: 'Intel(R) Core(TM) i7',
-  cpuMhz: 3_000,
-  cores: 4,
-  busyCores: 0,
-  memoryBytes: 16 * gib,
-  freeMemoryBytes: 8 * gib,
-  accels: ['kvm', 'tcg'],
-  machineTypes: ['pc-q35-7.1', 'pc-q35-7.2'],
-  postcopy: true,
-  ...over,
-});
+const facts = (name: string, over: Partial<HostFacts> = {}): HostFacts =>
+  anyFacts({ name, freeMemoryBytes: 8 * gib, machineTypes: ['pc-q35-7.1', 'pc-q35-7.2'], ...over });
 const laptop = facts('laptop');
 const big = facts('big');
 

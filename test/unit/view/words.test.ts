@@ -23,7 +23,8 @@ import {
   vmLine,
   vmView,
 } from '../../../shared/view/index.ts';
-import { decision, ended, host, MiB, move, moving, pairing, plan, vm, vmUuid } from '../cli/samples.ts';
+import { ended, moving, pairing, plan } from '../cli/samples.ts';
+import { decision, facts, host, MiB, move, vm, vmUuid } from '../samples.ts';
 
 const now = Date.parse('2026-11-20T12:00:00.000Z');
 
@@ -209,25 +210,11 @@ test('a VM that is not ready says why', () => {
   expect(vmView(vm({ obstacles: ['no balloon', 'host CPU'] }), [], now).readiness).toBe('no balloon; host CPU');
 });
 
-const facts = {
-  name: 'tower',
-  homewardVersion: '0.1.0',
-  libvirtVersion: 9_000_000,
-  qemuVersion: 7_002_022,
-  arch: 'x86_64',
-  cpuModel: 'x',
-  cpuMhz: 3_000,
-  cores: 8,
-  busyCores: 1.5,
-  memoryBytes: 16 * 1024 * MiB,
-  freeMemoryBytes: 12 * 1024 * MiB,
-  accels: [],
-  machineTypes: [],
-  postcopy: true,
-};
-
 test.each<[Partial<Host>, string]>([
-  [{ facts }, 'tower: ready, 8 cores, 6.5 free, 12 GiB of 16 GiB free, 1.2 ms away'],
+  [
+    { facts: facts({ cores: 8, busyCores: 1.5 }) },
+    'tower: ready, 8 cores, 6.5 free, 12 GiB of 16 GiB free, 1.2 ms away',
+  ],
   [{ paired: false }, 'tower: not paired, 1.2 ms away'],
   [{ reachable: false, roundTripMs: 34 }, 'tower: out of reach, 34 ms away'],
   [{ obstacle: 'another version' }, 'tower: another version, 1.2 ms away'],
