@@ -30,7 +30,7 @@ export const heartbeatEveryMs = 1_000;
 export const heartbeatMisses = 3;
 
 /** A disk or migration file name inside a visit: no slash, no dot first. */
-const SocketName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/);
+export const SocketName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/);
 
 export const ErrorReportSchema = z.object({
   code: z.enum(errorCodes),

@@ -279,6 +279,7 @@ export class Moves {
   ): Promise<MoveRun> {
     const { libvirt, visits } = this.#options;
     const visitLink = await visits.open(data.record, local, host.link);
+    if (move.direction === 'out' && data.socketName !== undefined) await visitLink.carryOnOut(data.socketName);
     const effects = new MoveEffects({
       libvirt,
       link: host.link,

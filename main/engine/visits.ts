@@ -36,7 +36,7 @@ export class Visits {
   }
 
   /** @throws HomewardError `refused` for a visit that is not, or no longer, known here. */
-  answer(wanted: WantedStream): Promise<Duplex> {
+  async answer(wanted: WantedStream): Promise<Duplex> {
     const visitLink = this.#open.get(wanted.visit);
     if (visitLink === undefined) throw new HomewardError('refused', 'That visit is not known here.');
     return visitLink.answer(wanted);

@@ -9,6 +9,7 @@ import { HomewardError } from '../../shared/errors.ts';
 import { Accel } from '../../shared/model/host.ts';
 import type { HostCalls } from '../../shared/wire.ts';
 import type { Connection, Libvirt } from '../libvirt/index.ts';
+import { splice } from '../link/index.ts';
 import { Cage } from './cage.ts';
 import { hostModelCpu } from './capabilities.ts';
 import { LocalFacts, learnDeadlineMs } from './facts.ts';
@@ -152,7 +153,9 @@ class ProbeSandbox {
         programs: { caches: [], plain: [['libvirtd']], maxFileBytes: 64 * 1024 * 1024 },
       });
       await cage.awaitSocket('hw', insidePaths.libvirtSocket, 10_000);
-      await door.open('libvirt.sock', 'libvirt', () => cage.connect('hw', insidePaths.libvirtSocket, 5_000));
+      await door.open('libvirt.sock', async (socket) =>
+        splice(socket, await cage.connect('hw', insidePaths.libvirtSocket, 5_000)),
+      );
       const uri = `qemu:///session?socket=${cage.path('libvirt.sock')}`;
       return new ProbeSandbox(cage, door, await options.libvirt.connect(uri, { deadlineMs: learnDeadlineMs }));
     } catch (error) {

@@ -12,7 +12,7 @@ import { admit } from '../../shared/plan/admission.ts';
 import type { HostSettings } from '../../shared/rpc.ts';
 import type { VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
 import type { Libvirt } from '../libvirt/index.ts';
-import type { HostHandlers, LocalHello } from '../link/index.ts';
+import type { Carrier, HostHandlers, LocalHello } from '../link/index.ts';
 import { benchmark } from './benchmark.ts';
 import { Cage } from './cage.ts';
 import { readCpu, readMemory } from './machine.ts';
@@ -148,9 +148,9 @@ export class HostRole {
   }
 
   /** A laptop's stream to its own visit. Throws `refused` for any other. */
-  async openLocal(peerFingerprint: string, hello: LocalHello): Promise<Duplex> {
+  async openLocal(peerFingerprint: string, hello: LocalHello): Promise<Duplex | Carrier> {
     const visit = this.#visitOf(peerFingerprint, hello.visit);
-    return hello.kind === 'libvirt' ? visit.connectLibvirt() : visit.connectMigration(hello.name);
+    return hello.kind === 'libvirt' ? visit.connectLibvirt() : visit.carrierTo(hello.name);
   }
 
   facts(): Promise<HostFacts> {

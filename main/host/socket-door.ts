@@ -1,15 +1,14 @@
 /** UNIX sockets on which the engine listens; each connection is joined to another stream, opened for it. */
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
-import { serveUnixSocket, spliceStream, type TrafficKind, type UnixServer } from '../link/index.ts';
+import { serveUnixSocket, type UnixServer } from '../link/index.ts';
 
 /** A visit has few disks and NICs; more connections than this at once are not an accident. */
 const maxConnections = 64;
 
-/** Opens the other end; `signal` says that nobody waits for it any more. */
-export type OpenOtherEnd = (signal: AbortSignal) => Promise<Duplex>;
+/** Carries a connection for as long as it lasts; `signal` says that it has closed. */
+export type Carry = (socket: Socket, signal: AbortSignal) => Promise<void>;
 
 export class SocketDoor {
   readonly #folder: string;
@@ -23,11 +22,11 @@ export class SocketDoor {
     this.#onFault = onFault;
   }
 
-  /** Listens at `fileName` for streams of one kind; listening there already is fine. */
-  async open(fileName: string, kind: TrafficKind, openOther: OpenOtherEnd): Promise<void> {
+  /** Listens at `fileName`; listening there already is fine. */
+  async open(fileName: string, carry: Carry): Promise<void> {
     const listening =
       this.#servers.get(fileName) ??
-      serveUnixSocket(join(this.#folder, fileName), (socket) => this.#serve(socket, kind, openOther));
+      serveUnixSocket(join(this.#folder, fileName), (socket) => this.#serve(socket, carry));
     this.#servers.set(fileName, listening);
     try {
       await listening;
@@ -44,7 +43,7 @@ export class SocketDoor {
     await Promise.all(servers.map((server) => (server.status === 'fulfilled' ? server.value.close() : undefined)));
   }
 
-  #serve(socket: Socket, kind: TrafficKind, openOther: OpenOtherEnd): void {
+  #serve(socket: Socket, carry: Carry): void {
     if (this.#connections >= maxConnections) {
       socket.destroy();
       this.#onFault(new HomewardError('refused', `A visit wants more than ${maxConnections} streams at once.`));
@@ -56,12 +55,9 @@ export class SocketDoor {
       this.#connections -= 1;
       gone.abort();
     });
-    openOther(gone.signal).then(
-      (stream) => spliceStream(kind, socket, stream),
-      (error: unknown) => {
-        if (!gone.signal.aborted) this.#onFault(error);
-        socket.destroy();
-      },
-    );
+    carry(socket, gone.signal).catch((error: unknown) => {
+      if (!gone.signal.aborted) this.#onFault(error);
+      socket.destroy();
+    });
   }
 }

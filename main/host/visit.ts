@@ -4,13 +4,15 @@
  */
 import { hash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { Fingerprint } from '../../shared/model/identifiers.ts';
 import { VisitInfo, type VisitPaths, VisitRequest } from '../../shared/wire.ts';
-import type { StreamWish } from '../link/index.ts';
+import { Carrier, type StreamWish, splice } from '../link/index.ts';
 import { Cage } from './cage.ts';
 import {
   cacheBytesPerDisk,
@@ -48,6 +50,8 @@ export class Visit {
   readonly #ownDoor: SocketDoor;
   #record: VisitRecord;
   #streams = 0;
+  /** Of migrations out that are under way, by the name of their socket. */
+  readonly #carriers = new Map<string, Promise<Carrier>>();
   #ended = false;
 
   private constructor(record: VisitRecord, options: VisitOptions) {
@@ -161,9 +165,15 @@ export class Visit {
     return this.#counted(this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000));
   }
 
-  /** To the migration socket on which the visit's QEMU listens, as soon as it does. */
-  connectMigration(name: string): Promise<Duplex> {
-    return this.#counted(this.#cage.connect('m', [name], 10_000));
+  /** To the migration socket on which the visit's QEMU listens, as soon as it does; one carrier for each name. */
+  async carrierTo(name: string): Promise<Carrier> {
+    const known = this.#carriers.get(name);
+    if (known !== undefined) return known;
+    const opening = this.#counted(this.#cage.connect('m', [name], 10_000)).then((local) => new Carrier(local));
+    this.#carriers.set(name, opening);
+    const forget = (): void => void this.#carriers.delete(name);
+    void opening.then((carrier) => carrier.done).then(forget, forget);
+    return opening;
   }
 
   /** Each connection the visit's libvirtd makes to `name` in the migration folder becomes a stream. */
@@ -171,7 +181,7 @@ export class Visit {
     // The socket itself stays where the visit cannot swap it; in the migration folder is but a link to it.
     // Its name is hashed because a socket's path must be short.
     const fileName = `m-${hash('sha256', name).slice(0, 8)}.sock`;
-    await this.#door(fileName, { kind: 'migration', visit: this.id, name });
+    await this.#doors.open(fileName, (socket, signal) => this.#carryHome(socket, signal, name));
     const link = this.#cage.path('m', name);
     await rm(link, { force: true });
     await symlink(`${insidePaths.up}/${fileName}`, link);
@@ -201,15 +211,29 @@ export class Visit {
 
   async #listen(): Promise<void> {
     const { visit, disks, nics } = this.#record.request;
-    await this.#ownDoor.open(ownLibvirtSocket, 'libvirt', () =>
-      this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000),
+    await this.#ownDoor.open(ownLibvirtSocket, async (socket) =>
+      splice(socket, await this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000)),
     );
     for (const [at, disk] of disks.entries()) await this.#door(diskSocketName(at), { kind: 'disk', visit, disk });
     for (let nic = 0; nic < nics; nic += 1) await this.#door(nicSocketName(nic), { kind: 'frames', visit, nic });
   }
 
   #door(fileName: string, wish: StreamWish): Promise<void> {
-    return this.#doors.open(fileName, wish.kind, (signal) => this.#peers.requestStream(this.peer, wish, signal));
+    return this.#doors.open(fileName, async (socket, signal) =>
+      splice(socket, await this.#peers.requestStream(this.peer, wish, signal)),
+    );
+  }
+
+  /** A migration stream lasts over any number of connections to the laptop. */
+  async #carryHome(socket: Socket, signal: AbortSignal, name: string): Promise<void> {
+    const carrier = new Carrier(socket);
+    while (!signal.aborted) {
+      await carrier.attach(
+        await this.#peers.requestStream(this.peer, { kind: 'migration', visit: this.id, name }, signal),
+      );
+      await sleep(attachAgainMs);
+    }
+    await carrier.done;
   }
 
   async #counted(opening: Promise<Duplex>): Promise<Duplex> {
@@ -234,6 +258,8 @@ export class Visit {
 }
 
 const ownLibvirtSocket = 'libvirt.sock';
+/** A laptop that has only just come back may not know the visit yet. */
+const attachAgainMs = 200;
 /** For what a visit writes besides guest memory: logs, firmware variables. */
 const fileAllowanceBytes = 256 * 1024 * 1024;
 

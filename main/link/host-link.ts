@@ -20,8 +20,9 @@ import type { Identity } from '../trust/index.ts';
 import { dialAny } from './dial-any.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { Retry } from './retry.ts';
+import { keepQueueShort } from './send-buffer.ts';
 import { Slots } from './slots.ts';
-import { spliceStream } from './splice-stream.ts';
+import { splice } from './splice.ts';
 import { awaitAcceptance, dialPinned, handshakeTimeoutMs, keepHalfOpen, sendLine } from './tls.ts';
 import { Traffic, type TrafficCount, type TrafficKind } from './traffic.ts';
 
@@ -265,6 +266,7 @@ export class HostLink {
       const { signal } = session.over;
       const socket = await dialPinned(identity, fingerprint, session.address, alpn.stream, { signal });
       keepHalfOpen(socket);
+      if (kind === 'migration') keepQueueShort(socket);
       this.#traffic.add(socket, kind, visit);
       session.streams.add(socket);
       socket.once('close', () => session.streams.delete(socket));
@@ -288,7 +290,7 @@ export class HostLink {
       this.#options.onWanted(wanted).then((duplex) => duplex.on('error', () => undefined)),
     ]);
     if (stream.status === 'fulfilled' && local.status === 'fulfilled') {
-      await spliceStream(wanted.kind, local.value, stream.value);
+      await splice(local.value, stream.value);
       return;
     }
     if (stream.status === 'fulfilled') stream.value.destroy();

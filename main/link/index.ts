@@ -5,12 +5,12 @@ import { alpn } from '../../shared/wire.ts';
 import type { Identity } from '../trust/index.ts';
 import { dial } from './tls.ts';
 
+export { Carrier } from './carrier.ts';
 export { HostLink, type HostLinkOptions } from './host-link.ts';
 export { measureLink } from './measure.ts';
 export type { HostHandlers, LocalHello, PeerLink, StreamWish } from './peer-link.ts';
 export { LinkServer, type LinkServerOptions } from './server.ts';
-export { spliceStream } from './splice-stream.ts';
-export type { TrafficKind } from './traffic.ts';
+export { splice } from './splice.ts';
 export { connectUnixSocket, serveUnixSocket, type UnixServer } from './unix.ts';
 
 /**

@@ -15,9 +15,11 @@ import {
   type StreamHello,
   type WantedStream,
 } from '../../shared/wire.ts';
+import { Carrier } from './carrier.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { serveMeasure } from './measure.ts';
-import { spliceStream } from './splice-stream.ts';
+import { keepQueueShort } from './send-buffer.ts';
+import { splice } from './splice.ts';
 import { accept, handshakeTimeoutMs, keepHalfOpen, refuse } from './tls.ts';
 import { Traffic, type TrafficCount } from './traffic.ts';
 
@@ -34,7 +36,8 @@ export interface PeerLinkOptions {
   /** As the person calls it, now. */
   readonly name: () => string;
   readonly handlers: (peer: PeerLink) => HostHandlers;
-  readonly openLocal: (peer: PeerLink, hello: LocalHello) => Promise<Duplex>;
+  /** A carrier takes the stream as the next of its own. */
+  readonly openLocal: (peer: PeerLink, hello: LocalHello) => Promise<Duplex | Carrier>;
   readonly onFault: (fault: HomewardError) => void;
   readonly heartbeatEveryMs?: number | undefined;
   /** For the laptop to dial a stream it was asked for. */
@@ -183,6 +186,7 @@ export class PeerLink {
         // One dial per token: a second answer must not find it.
         this.#wanted.delete(hello.stream);
         this.#traffic.add(socket, wanted.wish.kind, wanted.wish.visit);
+        if (wanted.wish.kind === 'migration') keepQueueShort(socket);
         accept(socket);
         wanted.take(socket);
         return;
@@ -195,6 +199,14 @@ export class PeerLink {
       case 'libvirt':
       case 'migration': {
         const local = await this.#options.openLocal(this, hello);
+        if (local instanceof Carrier) {
+          if (socket.destroyed) return;
+          this.#traffic.add(socket, hello.kind, hello.visit);
+          keepQueueShort(socket);
+          accept(socket);
+          await local.attach(socket);
+          return;
+        }
         // Without a listener an error of `local` before the splice would take the whole engine down.
         local.on('error', () => undefined);
         if (socket.destroyed) {
@@ -203,7 +215,7 @@ export class PeerLink {
         }
         this.#traffic.add(socket, hello.kind, hello.visit);
         accept(socket);
-        await spliceStream(hello.kind, local, socket);
+        await splice(local, socket);
       }
     }
   }

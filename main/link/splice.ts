@@ -14,7 +14,7 @@ export async function splice(a: Duplex, b: Duplex): Promise<void> {
 }
 
 /** Waits for `leader` to close and, unless it had said all and heard all, takes `other` down with it. */
-export async function follow(leader: Duplex, other: Duplex): Promise<void> {
+async function follow(leader: Duplex, other: Duplex): Promise<void> {
   // The close that comes after an error says what is to be done about it.
   leader.on('error', () => undefined);
   await new Promise<void>((resolve) => {

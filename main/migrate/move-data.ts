@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { MoveState } from '../../shared/machine/move-machine.ts';
 import { Bytes, Token } from '../../shared/model/identifiers.ts';
 import { Direction, Phase } from '../../shared/model/move.ts';
-import { MigrationFolder } from '../../shared/wire.ts';
+import { MigrationFolder, SocketName } from '../../shared/wire.ts';
 
 const StateSchema = z.object({
   phase: Phase,
@@ -33,6 +33,8 @@ export const MoveData = z.object({
   record: VisitRecord,
   /** Balloon size to restore, written before the balloon is touched. */
   balloonBytes: Bytes.optional(),
+  /** The last migration socket: its stream may go on while no engine runs. */
+  socketName: SocketName.optional(),
 });
 export type MoveData = Omit<z.infer<typeof MoveData>, 'state'> & { readonly state: MoveState };
 

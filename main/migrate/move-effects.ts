@@ -1,10 +1,18 @@
 import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import type { MoveEvent } from '../../shared/machine/move-machine.ts';
 import type { Seen } from '../../shared/machine/verdict.ts';
 import { usedBytes } from '../../shared/plan/balloon.ts';
 import type { VisitPaths, VisitRequest } from '../../shared/wire.ts';
-import { type Connection, type Libvirt, type MigrateFlag, placeDomain } from '../libvirt/index.ts';
+import {
+  type Connection,
+  type Libvirt,
+  LibvirtError,
+  libvirtErrorCode,
+  type MigrateFlag,
+  placeDomain,
+} from '../libvirt/index.ts';
 import { type HostLink, measureLink } from '../link/index.ts';
 import { balloonStats, restore, shrink, shrinkTarget } from '../memory/index.ts';
 import type { LocalVm } from './local-vm.ts';
@@ -92,9 +100,11 @@ export class MoveEffects implements Effects {
 
   async migrate(run: MoveRun, resume: boolean): Promise<void> {
     const { libvirt, vm, visitLink, link, linkStableMs, postcopyObstacle } = this.#options;
-    const name = `m-${randomBytes(4).toString('hex')}`;
     const out = run.move.direction === 'out';
     const source = await this.#source(run);
+    if (resume && (await this.#wentOn(source, run))) return;
+    const name = `m-${randomBytes(4).toString('hex')}`;
+    await run.remember({ socketName: name });
     if (out) await visitLink.listenOut(name);
     else await link.call('visit.listen', { visit: visitLink.visit, name });
     const postcopy: MigrateFlag[] = postcopyObstacle === undefined || resume ? ['postcopy'] : [];
@@ -136,6 +146,24 @@ export class MoveEffects implements Effects {
     await noteDowntime(run, vm);
   }
 
+  /**
+   * Whether the migration ended well by itself: QEMU does not notice a link that breaks and comes back, and libvirt
+   * lets it go on without the client that began it. False where QEMU waits to be resumed.
+   */
+  async #wentOn(source: Connection, run: MoveRun): Promise<boolean> {
+    const { uuid } = this.#options.vm;
+    const { socketName } = run.data;
+    for (;;) {
+      const status = await migrationStatus(source, uuid);
+      if (status === 'gone' || status === 'completed') return true;
+      if (status !== 'postcopy-active') break;
+      await sleep(lookAgainMs);
+    }
+    // A resumed migration has a stream of its own.
+    if (socketName !== undefined) await this.#options.visitLink.endCarrier(socketName);
+    return false;
+  }
+
   async flip(run: MoveRun): Promise<void> {
     if (this.#flipAsked) return;
     this.#flipAsked = true;
@@ -173,6 +201,7 @@ export class MoveEffects implements Effects {
 
   async settle(run: MoveRun): Promise<void> {
     const { vm, visitLink } = this.#options;
+    if (run.data.socketName !== undefined) await visitLink.endCarrier(run.data.socketName);
     const { outcome, direction } = run.state;
     const endsAway = outcome !== 'lost' && (direction === 'out') === (outcome === 'done');
     if (endsAway) {
@@ -284,6 +313,19 @@ async function measuredDirtyRate(source: Connection, uuid: string): Promise<numb
     await sleep(100);
   }
   return undefined;
+}
+
+const MigrationInfo = z.object({ status: z.string().optional() });
+
+/** QEMU's own word for how its outgoing migration stands (query-migrate); `gone` where the VM is no more. */
+async function migrationStatus(source: Connection, uuid: string): Promise<string | undefined> {
+  try {
+    const answer = await source.qemuMonitorCommand(uuid, { execute: 'query-migrate' });
+    return MigrationInfo.parse(answer).status;
+  } catch (thrown) {
+    if (thrown instanceof LibvirtError && thrown.code === libvirtErrorCode.NO_DOMAIN) return 'gone';
+    throw thrown;
+  }
 }
 
 async function noteDowntime(run: MoveRun, vm: LocalVm): Promise<void> {

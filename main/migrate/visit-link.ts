@@ -4,7 +4,8 @@ import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
 import type { WantedStream } from '../../shared/wire.ts';
 import type { Connection, Libvirt } from '../libvirt/index.ts';
-import { connectUnixSocket, type HostLink, serveUnixSocket, spliceStream, type UnixServer } from '../link/index.ts';
+import { connectUnixSocket, type HostLink, serveUnixSocket, splice, type UnixServer } from '../link/index.ts';
+import { CarrierProcess } from './carrier-process.ts';
 import type { LocalVm } from './local-vm.ts';
 
 export interface VisitLinkOptions {
@@ -17,9 +18,8 @@ export interface VisitLinkOptions {
   readonly runtimeFolder: string;
 }
 
-/** QEMU's listening socket appears a moment after libvirt has prepared the destination. */
-const connectRetryMs = 50;
-const connectDeadlineMs = 10_000;
+/** Between two attempts to carry on over a link that is down, or was until a moment ago. */
+const carryAgainMs = 200;
 
 /**
  * Home's end of one visit: the sockets through which libvirt and QEMU on this machine reach the host, and the
@@ -33,6 +33,7 @@ export class VisitLink {
   readonly #options: VisitLinkOptions;
   readonly #servers: UnixServer[] = [];
   readonly #streams = new Set<Duplex>();
+  readonly #carriers = new Map<string, CarrierProcess>();
   /** By disk, the latest. */
   readonly #diskStreams = new Map<string, Promise<Duplex>>();
   #connection: Connection | undefined;
@@ -45,8 +46,7 @@ export class VisitLink {
     visitLink.#servers.push(
       await serveUnixSocket(
         socket,
-        (client) =>
-          void visitLink.#carry('libvirt', client, options.link.openStream({ kind: 'libvirt', visit: options.visit })),
+        (client) => void visitLink.#join(client, options.link.openStream({ kind: 'libvirt', visit: options.visit })),
       ),
     );
     return visitLink;
@@ -65,19 +65,23 @@ export class VisitLink {
     return this.#connection;
   }
 
-  /** Way out: what connects to migration socket `name` here is carried to the visit's QEMU. */
-  async listenOut(name: string): Promise<UnixServer> {
-    const server = await serveUnixSocket(
-      this.socketPath(name),
-      (client) =>
-        void this.#carry(
-          'migration',
-          client,
-          this.#options.link.openStream({ kind: 'migration', visit: this.visit, name }),
-        ),
-    );
-    this.#servers.push(server);
-    return server;
+  /** Way out: the QEMU that connects to migration socket `name` here is carried to the visit's QEMU. */
+  async listenOut(name: string): Promise<void> {
+    await this.#carryOut(await this.#startCarrier(name, 'connects'));
+  }
+
+  /** Way out, begun by an earlier engine: the stream goes on over this link, if its carrier still runs. */
+  async carryOnOut(name: string): Promise<void> {
+    if (this.#carriers.has(name)) return;
+    const carrier = await CarrierProcess.adopt(this.#options.runtimeFolder, name);
+    if (carrier !== undefined) await this.#carryOut(carrier);
+  }
+
+  /** Over for good: QEMU's connection here ends with it. */
+  async endCarrier(name: string): Promise<void> {
+    const carrier = this.#carriers.get(name) ?? (await CarrierProcess.adopt(this.#options.runtimeFolder, name));
+    this.#carriers.delete(name);
+    await carrier?.end();
   }
 
   socketPath(name: string): string {
@@ -119,12 +123,12 @@ export class VisitLink {
           throw new HomewardError('refused', `No disk ${wanted.disk} in this visit.`);
         return this.#diskEnd(wanted.disk);
       case 'migration':
-        return connectUnix(this.socketPath(wanted.name), connectDeadlineMs);
+        return this.#carrierHome(wanted.name);
       case 'frames': {
         const index = vm.nics[wanted.nic];
         const socket = index === undefined ? undefined : vm.network?.visitorSocket(index);
         if (socket === undefined) throw new HomewardError('refused', `No network card ${wanted.nic} in this visit.`);
-        return connectUnix(socket, 0);
+        return connectUnixSocket(socket);
       }
       default:
         return wanted satisfies never;
@@ -136,15 +140,57 @@ export class VisitLink {
    * must not reach the disk after that, so it is gone before the next one begins.
    */
   #diskEnd(disk: string): Promise<Duplex> {
-    const opening = closed(this.#diskStreams.get(disk)).then(() => connectUnix(this.#options.vm.disk.socket, 0));
+    const opening = closed(this.#diskStreams.get(disk)).then(() => connectUnixSocket(this.#options.vm.disk.socket));
     this.#diskStreams.set(disk, opening);
     return opening;
   }
 
-  async #carry(kind: 'libvirt' | 'migration', client: Duplex, opening: Promise<Duplex>): Promise<void> {
+  async #startCarrier(name: string, qemu: 'connects' | 'listens'): Promise<CarrierProcess> {
+    const config = { qemu, migrationSocket: this.socketPath(name) };
+    const carrier = await CarrierProcess.start(this.#options.runtimeFolder, name, config);
+    this.#carriers.set(name, carrier);
+    return carrier;
+  }
+
+  /** Way home: the host asks again for a stream that broke. */
+  async #carrierHome(name: string): Promise<Duplex> {
+    const { runtimeFolder } = this.#options;
+    const known = this.#carriers.get(name) ?? (await CarrierProcess.adopt(runtimeFolder, name));
+    if (known !== undefined) this.#carriers.set(name, known);
+    return (known ?? (await this.#startCarrier(name, 'listens'))).connect();
+  }
+
+  /** Gives the carrier one connection to the host after another, for as long as it lasts. Resolves with the first session. */
+  async #carryOut(carrier: CarrierProcess): Promise<void> {
+    this.#carriers.set(carrier.name, carrier);
+    let session: Duplex | undefined = await carrier.connect();
+    const going = async (): Promise<void> => {
+      while (session !== undefined && !this.#closed) {
+        await this.#carryOver(session, carrier.name);
+        await sleep(carryAgainMs);
+        session = await carrier.connect().catch(() => undefined);
+      }
+      session?.destroy();
+    };
+    void going();
+  }
+
+  async #carryOver(session: Duplex, name: string): Promise<void> {
+    this.#track(session);
+    session.on('error', () => undefined);
+    // The carrier speaks as soon as QEMU is there, and then QEMU listens at the other end, too.
+    await new Promise<void>((resolve) => {
+      session.once('readable', resolve);
+      session.once('close', resolve);
+    });
+    if (session.destroyed) return;
+    await this.#join(session, this.#options.link.openStream({ kind: 'migration', visit: this.visit, name }));
+  }
+
+  async #join(client: Duplex, opening: Promise<Duplex>): Promise<void> {
     this.#track(client);
     try {
-      await spliceStream(kind, client, await opening);
+      await splice(client, await opening);
     } catch {
       // What broke is told by whoever used the socket: libvirt reports its lost connection.
       client.destroy();
@@ -179,14 +225,6 @@ async function makeMigrationFolder(folder: string): Promise<void> {
   await chmod(folder, 0o700);
 }
 
-async function connectUnix(path: string, deadlineMs: number): Promise<Duplex> {
-  const startedAt = performance.now();
-  for (;;) {
-    try {
-      return await connectUnixSocket(path);
-    } catch (thrown) {
-      if (performance.now() - startedAt >= deadlineMs) throw thrown;
-      await new Promise((resolve) => setTimeout(resolve, connectRetryMs));
-    }
-  }
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

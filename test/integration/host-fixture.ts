@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { HostRole, type Peer } from '../../main/host/index.ts';
 import { type Connection, Libvirt } from '../../main/libvirt/index.ts';
-import type { StreamWish } from '../../main/link/index.ts';
+import { Carrier, type StreamWish } from '../../main/link/index.ts';
 import { HomewardError } from '../../shared/errors.ts';
 import type { HostSettings } from '../../shared/rpc.ts';
 import type { VisitInfo, VisitRequest } from '../../shared/wire.ts';
@@ -73,6 +73,12 @@ export class Workstation {
     return connection;
   }
 
+  async openLibvirt(fingerprint: string, visit: string): Promise<Duplex> {
+    const local = await this.role.openLocal(fingerprint, { kind: 'libvirt', visit });
+    if (local instanceof Carrier) throw new Error('Only migrations have carriers.');
+    return local;
+  }
+
   /** As if nobody had been here. */
   async clear(): Promise<void> {
     await Promise.all(this.#connections.splice(0).map((connection) => connection.close()));
@@ -136,9 +142,7 @@ export class Laptop {
   }
 
   connect({ visit }: VisitRequest): Promise<Connection> {
-    return this.#workstation.connect(() =>
-      this.#workstation.role.openLocal(this.fingerprint, { kind: 'libvirt', visit }),
-    );
+    return this.#workstation.connect(() => this.#workstation.openLibvirt(this.fingerprint, visit));
   }
 }
 

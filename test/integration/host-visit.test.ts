@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { duplexPair, PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { probeSector, probeText } from '../../main/host/probe-sector.ts';
-import { connectUnixSocket, type StreamWish, spliceStream } from '../../main/link/index.ts';
+import { Carrier, connectUnixSocket, type StreamWish } from '../../main/link/index.ts';
 import {
   canConnect,
   domainXml,
@@ -196,9 +196,9 @@ describe('a visit', () => {
     const laptop = host.laptop(async (wish) => {
       if (wish.kind !== 'migration') throw new Error('Only migrations here.');
       const hello = { kind: 'migration', visit: there.visit, name: wish.name } as const;
-      // A migration crosses the link compressed: this is its other end.
       const [wire, far] = duplexPair();
-      void spliceStream('migration', await host.role.openLocal(other.fingerprint, hello), far);
+      const carrier = await host.role.openLocal(other.fingerprint, hello);
+      if (carrier instanceof Carrier) void carrier.attach(far);
       return wire;
     });
     const other = host.laptop();
@@ -247,5 +247,5 @@ describe('a visit', () => {
 
 /** The visit's libvirt for a laptop whose control connection is not up. */
 function laptopless(host: Workstation, fingerprint: string, visit: string) {
-  return host.connect(() => host.role.openLocal(fingerprint, { kind: 'libvirt', visit }));
+  return host.connect(() => host.openLibvirt(fingerprint, visit));
 }

@@ -6,7 +6,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { connectUnixSocket, serveUnixSocket, spliceStream, type UnixServer } from '../../../main/link/index.ts';
+import { connectUnixSocket, serveUnixSocket, type UnixServer } from '../../../main/link/index.ts';
 import { splice } from '../../../main/link/splice.ts';
 import { readAll, until } from './bed.ts';
 
@@ -123,61 +123,5 @@ describe('a UNIX socket', () => {
     await until(() => socket.resume().destroyed || socket.readableEnded);
     expect(existsSync(path())).toBe(false);
     socket.destroy();
-  });
-});
-
-describe('a migration stream', () => {
-  /** A laptop's local socket, the wire between two packing ends, the host's local socket. */
-  async function packedPair(): Promise<{
-    laptop: Socket;
-    host: Socket;
-    wire: [Socket, Socket];
-    done: Promise<unknown>;
-  }> {
-    const [laptop, a] = await ends('a');
-    const [near, far] = await ends('wire');
-    const [host, b] = await ends('b');
-    const done = Promise.all([spliceStream('migration', a, near), spliceStream('migration', b, far)]);
-    return { laptop, host, wire: [near, far], done };
-  }
-
-  it('arrives as it left, both ways, in fewer bytes', async () => {
-    const { laptop, host, wire, done } = await packedPair();
-    const out = Buffer.concat(Array.from({ length: 500 }, () => Buffer.alloc(4096, 'a page like many others ')));
-    const home = randomBytes(300_000);
-    laptop.end(out);
-    host.end(home);
-    const [atHost, atLaptop] = await Promise.all([readAll(host), readAll(laptop)]);
-    expect(atHost.equals(out) && atLaptop.equals(home)).toBe(true);
-    expect(wire[0].bytesWritten).toBeLessThan(out.length / 10);
-    await done;
-  });
-
-  it('holds nothing back: a page somebody waits for crosses at once', async () => {
-    const { laptop, host, done } = await packedPair();
-    for (let round = 0; round < 20; round += 1) {
-      const heard = once(host, 'data');
-      laptop.write(randomBytes(24));
-      await heard;
-      const answered = once(laptop, 'data');
-      host.write(randomBytes(4104));
-      await answered;
-    }
-    laptop.end();
-    host.end();
-    laptop.resume();
-    host.resume();
-    await done;
-  });
-
-  it('ends on both sides when what arrives does not unpack', async () => {
-    const [left, a] = await ends('a');
-    const [peer, wire] = await ends('wire');
-    const done = spliceStream('migration', a, wire);
-    left.resume();
-    peer.resume();
-    peer.write(randomBytes(5_000));
-    await done;
-    expect([a.destroyed, wire.destroyed]).toEqual([true, true]);
   });
 });
