@@ -28,7 +28,7 @@ export function barText(move: Move, columns: number): string {
   const share = progressShare(progress);
   const filled = Math.floor((share ?? 0) * barColumns);
   const bar = share === undefined ? undefined : '█'.repeat(filled) + '░'.repeat(barColumns - filled);
-  const first = `${routeWords(move)}: ${phaseWords(move.phase, move.direction)}`;
+  const first = `${routeWords(move)}: ${phaseWords(move)}`;
   let shown = [percent, bar, timeLeft, rate, left].map(() => false);
   // By importance; each is shown where it belongs: bar, percent, rest, rate, time.
   const byImportance = [percent, timeLeft, bar, rate, left];

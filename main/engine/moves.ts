@@ -292,6 +292,8 @@ export class Moves {
     });
     const run = new MoveRun(move, data, effects, this.#sink());
     this.#runs.set(move.vm, run);
+    const deaf = host.link.onState((state) => run.noteLink(state === 'up'));
+    void run.ended.then(deaf);
     void run.ended.then(() => this.#takeBackEnded(host));
     return run;
   }

@@ -130,6 +130,13 @@ export class MoveRun {
     this.#sink.changed(this.#move);
   }
 
+  noteLink(up: boolean): void {
+    if (isOver(this.state.phase) || up === (this.#move.linkDown !== true)) return;
+    const { linkDown: _before, ...move } = this.#move;
+    this.#move = up ? move : { ...move, linkDown: true };
+    this.#sink.changed(this.#move);
+  }
+
   async #take(event: MoveEvent): Promise<void> {
     const before = this.state;
     const { state, effects } = step(before, event);
@@ -165,8 +172,10 @@ export class MoveRun {
     if (state.phase !== from) this.#phaseSinceMs = now;
     const ended = isOver(state.phase) ? { endedAt: new Date().toISOString(), totalMs: now - this.#startedMs } : {};
     const failure = state.failure === undefined || state.outcome === 'done' ? {} : { failure: state.failure };
+    // What went wrong on the way to a good end is the log's.
+    const { failure: _overcome, ...move } = this.#move;
     return {
-      ...this.#move,
+      ...move,
       ...ended,
       ...failure,
       phase: state.phase,

@@ -54,6 +54,8 @@ export const Move = z.object({
   failure: z.string().optional(),
   cancellable: z.boolean(),
   progress: Progress.optional(),
+  /** Nothing crosses at the moment: the other machine cannot be reached. */
+  linkDown: z.literal(true).optional(),
   mode: z.enum(['precopy', 'postcopy']),
   phases: z.array(PhaseTime),
   /** Bytes that crossed the network for this move, TLS payload, both ways. */

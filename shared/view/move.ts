@@ -1,10 +1,15 @@
 import { cancelledByUser } from '../machine/move-machine.ts';
-import type { Direction, Move, Phase, Progress } from '../model/move.ts';
+import type { Move, Phase, Progress } from '../model/move.ts';
 import type { Plan } from '../rpc.ts';
 import { formatBytes, formatDuration, formatRate, sentence } from './units.ts';
 
+function isCarried(phase: Phase): boolean {
+  return phase === 'copying' || phase === 'postcopy';
+}
+
 /** What happens in a phase, to be read after "work → tower: ". */
-export function phaseWords(phase: Phase, direction: Direction): string {
+export function phaseWords({ phase, direction, linkDown }: Pick<Move, 'phase' | 'direction' | 'linkDown'>): string {
+  if (linkDown === true && isCarried(phase)) return 'waiting for the link to come back';
   const there = direction === 'out' ? 'there' : 'at home';
   switch (phase) {
     case 'planned':
@@ -71,9 +76,9 @@ export function progressView(progress: Progress | undefined): ProgressView {
 
 /** One line for a move in any phase: "work → tower: copying memory, 62 %, 190 MiB of 512 MiB left, 22 MiB/s, about 9 s". */
 export function moveLine(move: Move): string {
-  const moving = move.phase === 'copying' || move.phase === 'postcopy';
+  const moving = isCarried(move.phase) && move.linkDown !== true;
   const { percent, left, rate, timeLeft } = progressView(moving ? move.progress : undefined);
-  const parts = [phaseWords(move.phase, move.direction), percent, left, rate, timeLeft];
+  const parts = [phaseWords(move), percent, left, rate, timeLeft];
   return `${routeWords(move)}: ${parts.filter((part) => part !== undefined).join(', ')}`;
 }
 

@@ -17,14 +17,19 @@ beforeAll(async () => {
 
 afterAll(() => scene?.close());
 
-/** Begins a move and resolves as soon as the engine tells that it has reached `phase`. */
+/**
+ * Begins a move and resolves as soon as the engine tells that it has reached `phase`. Post-copy counts from when the
+ * destination runs: in the moment before, QEMU 7.2 gives up an incoming guest whose device state breaks off, and
+ * refuses to wake the source (docs/troubleshooting.md). What then is kept, a test of its own shows.
+ */
 async function reach(direction: 'out' | 'home', phase: Phase): Promise<string> {
   const { laptop, guest } = scene;
   const { id } = await laptop.client.call(direction === 'out' ? 'move.offload' : 'move.home', { vm: guest.name });
   const deadline = performance.now() + 60_000;
   for (;;) {
     const told = laptop.moves.filter((move) => move.id === id);
-    if (told.some((move) => move.phase === phase)) return id;
+    const reached = told.some((move) => move.phase === phase);
+    if (reached && (phase !== 'postcopy' || (await scene.observer.runningCopies()) === 1)) return id;
     if (told.some((move) => ['done', 'failed', 'lost'].includes(move.phase)))
       throw new Error(`${phase} was never met.`);
     if (performance.now() > deadline) throw new Error(`Waited in vain for ${phase}.`);
@@ -94,11 +99,12 @@ describe('the link is cut', () => {
     await sleep(500);
     await scene.bed.linkDown();
     await sleep(8_000);
+    // Nobody waits in silence.
+    expect((await scene.laptop.status()).moves).toMatchObject([{ id, linkDown: true }]);
     await scene.bed.linkUp();
     const move = await scene.laptop.client.call('move.wait', { id }, { timeoutMs: 90_000 });
+    expect(move.failure).toBeUndefined();
     expect(move.phase).toBe('done');
-    // It was told that the move waits, and QEMU itself was not: nothing had to be recovered.
-    expect(move.phases.map(({ name }) => name)).toContain('paused');
     expect(await expectWhole()).toBe('home');
   });
 });

@@ -97,6 +97,7 @@ test.each<[string, Partial<Move>, string]>([
   ['home', { direction: 'home', phase: 'preparing' }, 'work ← tower: getting ready'],
   ['settling', { direction: 'home', phase: 'settling' }, 'work ← tower: running at home, tidying up'],
   ['without figures', { phase: 'copying' }, 'work → tower: copying memory'],
+  ['without a link', { phase: 'postcopy', linkDown: true }, 'work → tower: waiting for the link to come back'],
 ])('a move that is %s', (_, over, words) => {
   expect(moveLine(move(over))).toBe(words);
 });
