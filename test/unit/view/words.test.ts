@@ -87,7 +87,7 @@ test('one thing is singular', () => {
 
 test('each phase has words of its own, both ways', () => {
   for (const direction of ['out', 'home'] as const) {
-    const words = Phase.options.map((phase) => phaseWords(phase, direction));
+    const words = Phase.options.map((phase) => phaseWords({ phase, direction }));
     expect(new Set(words).size).toBe(Phase.options.length);
   }
 });
