@@ -9,6 +9,7 @@ describe('a VM that writes its disk and verifies its memory', () => {
     scene = await Scene.set();
     await scene.observer.command('disk 50');
     await scene.observer.command('hold 32');
+    await scene.observer.command('memory 24 20');
   });
 
   afterAll(() => scene?.close());
