@@ -22,6 +22,7 @@ import {
   diskSocketInside,
   readCacheSwitch,
 } from './disk-cache.ts';
+import { carryFrames } from './frame-door.ts';
 import { diskSocketName, insidePaths, nicEnd, nicPort, nicSocketName } from './inside.ts';
 import type { Peers } from './peers.ts';
 import { SocketDoor } from './socket-door.ts';
@@ -215,7 +216,11 @@ export class Visit {
       splice(socket, await this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000)),
     );
     for (const [at, disk] of disks.entries()) await this.#door(diskSocketName(at), { kind: 'disk', visit, disk });
-    for (let nic = 0; nic < nics; nic += 1) await this.#door(nicSocketName(nic), { kind: 'frames', visit, nic });
+    for (let nic = 0; nic < nics; nic += 1) {
+      const open = (signal: AbortSignal) =>
+        this.#peers.requestStream(this.peer, { kind: 'frames', visit, nic }, signal);
+      await this.#doors.open(nicSocketName(nic), (socket, signal) => carryFrames(socket, open, signal));
+    }
   }
 
   #door(fileName: string, wish: StreamWish): Promise<void> {

@@ -93,7 +93,6 @@ export class GuestNetwork {
       index,
       port,
       visitorSocket: visitorSocket(folder, index),
-      uplink: 'passt' as const,
       uids,
     }));
     await rm(statusSocket(folder), { force: true });

@@ -1,3 +1,3 @@
-/** The network stays home: a frame relay per VM, and its far end at the workstation. */
-export { frameEndCommand } from './frame-end.ts';
+/** The network stays home: a frame relay per VM, to which the host carries frames. */
+export { FrameReader } from './frames.ts';
 export { GuestNetwork, type GuestNetworkOptions } from './guest-network.ts';

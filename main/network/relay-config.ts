@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 /** What a relay process is told on its command line, as JSON. */
 export interface RelayConfig {
   readonly wires: readonly WireConfig[];
-  /** Tells its state, one JSON line per connection. Absent where nobody asks. */
-  readonly statusSocket?: string;
+  /** Tells its state, one JSON line per connection. */
+  readonly statusSocket: string;
 }
 
 /** One guest NIC. */
@@ -12,10 +12,8 @@ export interface WireConfig {
   readonly index: number;
   /** Loopback TCP port for QEMU's socket NIC. */
   readonly port: number;
-  /** UNIX socket for the visiting QEMU's frames. Absent at the workstation. */
-  readonly visitorSocket?: string;
-  /** passt of its own, or a UNIX socket that leads home. */
-  readonly uplink: 'passt' | { readonly socket: string };
+  /** UNIX socket for the visiting QEMU's frames. */
+  readonly visitorSocket: string;
   /** Users, besides root, whose QEMU may connect to `port`. */
   readonly uids: readonly number[];
 }

@@ -2,17 +2,15 @@
  * The frame relay: a process of its own, since a guest's NIC hangs on it and QEMU does not dial twice.
  *
  *     QEMU at home ──── 127.0.0.1:port ─┐
- *                                       ├─ hub ─ passt            (at home)
+ *                                       ├─ hub ─ passt
  *     visiting QEMU ─ link ─ nic-N.sock ┘
- *
- *     visiting QEMU ─── 127.0.0.1:port ─── hub ─ socket ─ link    (at the workstation)
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { FrameHub } from './hub.ts';
 import { peerUid } from './peer-uid.ts';
 import type { RelayConfig, WireConfig } from './relay-config.ts';
-import { type LastingUplink, passtUplink, socketUplink } from './uplink.ts';
+import { type LastingUplink, passtUplink } from './uplink.ts';
 
 const config: RelayConfig = JSON.parse(process.argv[2] ?? '');
 /** passt ends at once when told to. */
@@ -31,7 +29,7 @@ function log(line: string): void {
 function startWire(wire: WireConfig): Wire {
   const say = (line: string) => log(`NIC ${wire.index}: ${line}`);
   const options = { log: say, onFrames: (pieces: readonly Buffer[]) => hub.fromUplink(pieces) };
-  const uplink = wire.uplink === 'passt' ? passtUplink(options) : socketUplink(wire.uplink.socket, options);
+  const uplink = passtUplink(options);
   const hub = new FrameHub(uplink, say);
   const started: Wire = { config: wire, hub, uplink };
   const tcp = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
@@ -42,7 +40,7 @@ function startWire(wire: WireConfig): Wire {
     });
   });
   listening(tcp, say).listen(wire.port, '127.0.0.1');
-  if (wire.visitorSocket !== undefined) listenAt(wire.visitorSocket, say, visitorsOf(hub));
+  listenAt(wire.visitorSocket, say, visitorsOf(hub));
   return started;
 }
 
@@ -85,15 +83,13 @@ process.on('SIGTERM', () => {
 });
 
 const wires = config.wires.map(startWire);
-if (config.statusSocket !== undefined) {
-  listenAt(config.statusSocket, log, (socket) => {
-    socket.on('error', () => undefined);
-    const state = wires.map(({ config: { index, port }, hub, uplink }) => ({
-      index,
-      port,
-      plugged: hub.plugged,
-      uplink: uplink.stream !== undefined,
-    }));
-    socket.end(`${JSON.stringify({ wires: state })}\n`);
-  });
-}
+listenAt(config.statusSocket, log, (socket) => {
+  socket.on('error', () => undefined);
+  const state = wires.map(({ config: { index, port }, hub, uplink }) => ({
+    index,
+    port,
+    plugged: hub.plugged,
+    uplink: uplink.stream !== undefined,
+  }));
+  socket.end(`${JSON.stringify({ wires: state })}\n`);
+});

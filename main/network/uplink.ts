@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { announceResolver } from './dhcp.ts';
 import { FrameReader } from './frames.ts';
@@ -132,9 +131,4 @@ export function passtUplink(options: UplinkOptions): LastingUplink {
 function lastWords(words: string): string {
   const lines = words.split('\n').filter((line) => line !== '' && !line.includes('syslog'));
   return lines.slice(-2).join(' ');
-}
-
-/** A UNIX socket that leads to where the uplink really is. */
-export function socketUplink(path: string, options: UplinkOptions): LastingUplink {
-  return new LastingUplink(() => ({ stream: connect(path), dispose: () => Promise.resolve() }), options);
 }
