@@ -5,14 +5,13 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import { errorFrom, HomewardError } from '../../shared/errors.ts';
 import type { HostFacts } from '../../shared/model/host.ts';
 import { admit } from '../../shared/plan/admission.ts';
 import type { HostSettings } from '../../shared/rpc.ts';
 import type { VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
 import type { Libvirt } from '../libvirt/index.ts';
-import type { Carrier, HostHandlers, LocalHello } from '../link/index.ts';
+import type { HostHandlers, LocalHello, StreamEnd } from '../link/index.ts';
 import { benchmark } from './benchmark.ts';
 import { Cage } from './cage.ts';
 import { readCpu, readMemory } from './machine.ts';
@@ -148,9 +147,9 @@ export class HostRole {
   }
 
   /** A laptop's stream to its own visit. Throws `refused` for any other. */
-  async openLocal(peerFingerprint: string, hello: LocalHello): Promise<Duplex | Carrier> {
+  async openLocal(peerFingerprint: string, hello: LocalHello): Promise<StreamEnd> {
     const visit = this.#visitOf(peerFingerprint, hello.visit);
-    return hello.kind === 'libvirt' ? visit.connectLibvirt() : visit.carrierTo(hello.name);
+    return hello.kind === 'libvirt' ? visit.libvirtEnd() : visit.carrierTo(hello.name);
   }
 
   facts(): Promise<HostFacts> {

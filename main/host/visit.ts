@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { Fingerprint } from '../../shared/model/identifiers.ts';
 import { VisitInfo, type VisitPaths, VisitRequest } from '../../shared/wire.ts';
-import { Carrier, type StreamWish, splice } from '../link/index.ts';
+import { Carrier, type StreamEnd, type StreamWish, splice, spliceAndHold } from '../link/index.ts';
 import { Cage } from './cage.ts';
 import {
   cacheBytesPerDisk,
@@ -162,8 +162,15 @@ export class Visit {
     return this.#cage.isUp();
   }
 
-  connectLibvirt(): Promise<Duplex> {
-    return this.#counted(this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000));
+  /** To the visit's libvirtd. A laptop that is lost at the moment of the flip must not take its VM along. */
+  async libvirtEnd(): Promise<StreamEnd> {
+    const local = await this.#counted(this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000));
+    return { attach: (wire) => spliceAndHold(wire, local, () => this.#arrivalOver()) };
+  }
+
+  /** Resolves when the VM runs here, or none is on its way any more. */
+  async #arrivalOver(): Promise<void> {
+    while (!this.#ended && this.#record.state === 'incoming' && this.#carriers.size > 0) await sleep(lookAgainMs);
   }
 
   /** To the migration socket on which the visit's QEMU listens, as soon as it does; one carrier for each name. */
@@ -263,6 +270,7 @@ export class Visit {
 }
 
 const ownLibvirtSocket = 'libvirt.sock';
+const lookAgainMs = 100;
 /** A laptop that has only just come back may not know the visit yet. */
 const attachAgainMs = 200;
 /** For what a visit writes besides guest memory: logs, firmware variables. */

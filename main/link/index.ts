@@ -8,9 +8,9 @@ import { dial } from './tls.ts';
 export { Carrier } from './carrier.ts';
 export { HostLink, type HostLinkOptions } from './host-link.ts';
 export { measureLink } from './measure.ts';
-export type { HostHandlers, LocalHello, PeerLink, StreamWish } from './peer-link.ts';
+export type { HostHandlers, LocalHello, PeerLink, StreamEnd, StreamWish } from './peer-link.ts';
 export { LinkServer, type LinkServerOptions } from './server.ts';
-export { splice } from './splice.ts';
+export { splice, spliceAndHold } from './splice.ts';
 export { connectUnixSocket, serveUnixSocket, type UnixServer } from './unix.ts';
 
 /**

@@ -15,11 +15,9 @@ import {
   type StreamHello,
   type WantedStream,
 } from '../../shared/wire.ts';
-import { Carrier } from './carrier.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { serveMeasure } from './measure.ts';
 import { keepQueueShort } from './send-buffer.ts';
-import { splice } from './splice.ts';
 import { accept, handshakeTimeoutMs, keepHalfOpen, refuse } from './tls.ts';
 import { Traffic, type TrafficCount } from './traffic.ts';
 
@@ -28,6 +26,11 @@ export type HostHandlers = Handlers<Omit<HostCalls, 'ping'>>;
 /** A stream into the host's own machine. */
 export type LocalHello = StreamHello & { kind: 'libvirt' | 'migration' };
 type WithoutToken<W> = W extends unknown ? Omit<W, 'stream'> : never;
+/** What a stream into the host's own machine leads to. */
+export interface StreamEnd {
+  /** Carries over `wire` and resolves when it is over with that. A wire that has closed already is fine. */
+  attach(wire: Duplex): Promise<void>;
+}
 /** A stream to be asked for; the token is the link's own affair. */
 export type StreamWish = WithoutToken<WantedStream>;
 
@@ -36,8 +39,7 @@ export interface PeerLinkOptions {
   /** As the person calls it, now. */
   readonly name: () => string;
   readonly handlers: (peer: PeerLink) => HostHandlers;
-  /** A carrier takes the stream as the next of its own. */
-  readonly openLocal: (peer: PeerLink, hello: LocalHello) => Promise<Duplex | Carrier>;
+  readonly openLocal: (peer: PeerLink, hello: LocalHello) => Promise<StreamEnd>;
   readonly onFault: (fault: HomewardError) => void;
   readonly heartbeatEveryMs?: number | undefined;
   /** For the laptop to dial a stream it was asked for. */
@@ -198,24 +200,13 @@ export class PeerLink {
         return;
       case 'libvirt':
       case 'migration': {
-        const local = await this.#options.openLocal(this, hello);
-        if (local instanceof Carrier) {
-          if (socket.destroyed) return;
+        const end = await this.#options.openLocal(this, hello);
+        if (!socket.destroyed) {
           this.#traffic.add(socket, hello.kind, hello.visit);
-          keepQueueShort(socket);
+          if (hello.kind === 'migration') keepQueueShort(socket);
           accept(socket);
-          await local.attach(socket);
-          return;
         }
-        // Without a listener an error of `local` before the splice would take the whole engine down.
-        local.on('error', () => undefined);
-        if (socket.destroyed) {
-          local.destroy();
-          return;
-        }
-        this.#traffic.add(socket, hello.kind, hello.visit);
-        accept(socket);
-        await splice(local, socket);
+        await end.attach(socket);
       }
     }
   }

@@ -2,10 +2,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
+import { type Duplex, duplexPair } from 'node:stream';
 import { HostRole, type Peer } from '../../main/host/index.ts';
 import { type Connection, Libvirt } from '../../main/libvirt/index.ts';
-import { Carrier, type StreamWish } from '../../main/link/index.ts';
+import type { StreamWish } from '../../main/link/index.ts';
 import { HomewardError } from '../../shared/errors.ts';
 import type { HostSettings } from '../../shared/rpc.ts';
 import type { VisitInfo, VisitRequest } from '../../shared/wire.ts';
@@ -74,9 +74,13 @@ export class Workstation {
   }
 
   async openLibvirt(fingerprint: string, visit: string): Promise<Duplex> {
-    const local = await this.role.openLocal(fingerprint, { kind: 'libvirt', visit });
-    if (local instanceof Carrier) throw new Error('Only migrations have carriers.');
-    return local;
+    const end = await this.role.openLocal(fingerprint, { kind: 'libvirt', visit });
+    const [near, far] = duplexPair();
+    void end.attach(far);
+    // The pair does not tell of a destruction; a connection would.
+    near.once('close', () => far.destroy());
+    far.once('close', () => near.destroy());
+    return near;
   }
 
   /** As if nobody had been here. */

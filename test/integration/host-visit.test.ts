@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { duplexPair, PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { probeSector, probeText } from '../../main/host/probe-sector.ts';
-import { Carrier, connectUnixSocket, type StreamWish } from '../../main/link/index.ts';
+import { connectUnixSocket, type StreamWish } from '../../main/link/index.ts';
 import {
   canConnect,
   domainXml,
@@ -197,8 +197,7 @@ describe('a visit', () => {
       if (wish.kind !== 'migration') throw new Error('Only migrations here.');
       const hello = { kind: 'migration', visit: there.visit, name: wish.name } as const;
       const [wire, far] = duplexPair();
-      const carrier = await host.role.openLocal(other.fingerprint, hello);
-      if (carrier instanceof Carrier) void carrier.attach(far);
+      void (await host.role.openLocal(other.fingerprint, hello)).attach(far);
       return wire;
     });
     const other = host.laptop();

@@ -12,6 +12,7 @@ import {
   type LinkServerOptions,
   type LocalHello,
   serveUnixSocket,
+  splice,
 } from '../../../main/link/index.ts';
 import { type Identity, makeIdentity, PeerStore } from '../../../main/trust/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
@@ -101,9 +102,10 @@ export async function makeBed(options: Partial<LinkServerOptions> = {}): Promise
         identity: host,
         peers: hostPeers,
         handlers: () => handlers,
-        openLocal: (_peer, hello) => {
+        openLocal: async (_peer, hello) => {
           hellos.push(hello);
-          return connectUnixSocket(path);
+          const local = await connectUnixSocket(path);
+          return { attach: (wire) => splice(local, wire) };
         },
         onPairing: (connection) => connection.destroy(),
         onFault: (fault) => faults.push(fault),
