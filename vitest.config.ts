@@ -16,7 +16,8 @@ const onReal = {
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      // Against hanging only: properties and real processes take their time on a busy machine.
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onReal } },
       { test: { name: 'fault', include: ['test/fault/**/*.test.ts'], ...onReal } },
     ],

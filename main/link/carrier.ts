@@ -111,7 +111,11 @@ export class Carrier {
       onHave: (receivedBytes) => this.#onHave(session, receivedBytes),
       onData: (bytes) => this.#onData(session, bytes),
       onEnd: () => this.#onEnd(),
-      onBroken: () => this.destroy(),
+      onBroken: () => {
+        // The other end knows: nothing is left to be told.
+        this.#local.destroy();
+        this.#end();
+      },
     });
     unpacker.on('data', (chunk: Buffer) => {
       if (this.#session !== session) return;
@@ -193,7 +197,7 @@ export class Carrier {
   }
 
   #say({ packer }: Session, record: Buffer): void {
-    if (!packer.destroyed) packer.write(record);
+    if (packer.writable) packer.write(record);
   }
 
   /** The next piece to the wire, as soon as the one before has all but left. */
@@ -201,7 +205,7 @@ export class Carrier {
     const session = this.#session;
     if (session === undefined || !session.ready || session.packing) return;
     const { wire, packer } = session;
-    if (wire.destroyed || packer.destroyed || wire.writableLength > mostWaitingBytes) return;
+    if (wire.destroyed || !packer.writable || wire.writableLength > mostWaitingBytes) return;
     // From here on: taking a piece makes room for more, of which this is told at once.
     session.packing = true;
     let piece: Buffer | undefined;
@@ -242,6 +246,7 @@ export class Carrier {
 
   #onLocalClosed(): void {
     this.#localClosed = true;
+    if (this.#finished) return;
     // A clean end has been said, and heard, in both directions.
     this.#broken = !this.#local.readableEnded || !this.#local.writableFinished;
     if (this.#broken && this.#session !== undefined) this.#say(this.#session, emptyRecord(recordType.broken));
