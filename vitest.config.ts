@@ -17,8 +17,27 @@ export default defineConfig({
   test: {
     projects: [
       // Against hanging only: properties and real processes take their time on a busy machine.
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          testTimeout: 30_000,
+          expect: { poll: { timeout: 10_000 } },
+        },
+      },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onReal } },
+      // Real displays, panels and browsers, one at a time.
+      {
+        test: {
+          name: 'desktop',
+          include: ['test/e2e/{real,shell}/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+          expect: { poll: { timeout: 30_000 } },
+          globalSetup: 'scripts/build.mjs',
+        },
+      },
       { test: { name: 'fault', include: ['test/fault/**/*.test.ts'], ...onReal } },
     ],
   },

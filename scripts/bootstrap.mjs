@@ -1,11 +1,12 @@
 /**
- * The way in from a fresh clone: `npm run setup|demo|test`. Runs on the machine's own Node, however old; everything
+ * The way in from a fresh clone: `npm start`, `npm run setup|demo|test`. Runs on the machine's own Node, however old; everything
  * after the set-up runs on the Node that comes with the dependencies.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { windowIsBuilt } from '../bin/built.mjs';
 import { setUp } from './setup.mjs';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
@@ -17,22 +18,26 @@ const tests = [
   ['types, lint, layers, dead code', 'npm', ['run', '--silent', 'check']],
   ['guest image', 'node', ['test/testbed/guest/prepare.ts']],
   ['unit tests', 'npm', ['run', '--silent', 'test:unit']],
+  ['end-to-end tests', 'npm', ['run', '--silent', 'test:e2e']],
   ['integration tests', 'npm', ['run', '--silent', 'test:integration']],
   ['fault tests', 'npm', ['run', '--silent', 'test:fault']],
 ];
 
 process.chdir(repository);
-if (!['setup', 'demo', 'test'].includes(task)) {
-  console.error('Usage: node scripts/bootstrap.mjs setup | demo [options] | test');
+if (!['setup', 'start', 'demo', 'test'].includes(task)) {
+  console.error('Usage: node scripts/bootstrap.mjs setup | start [options] | demo [options] | test');
   process.exit(2);
 }
 installDependencies();
-await setUp();
+// A window can be opened before the machine is set up; the engine says what it misses.
+if (task !== 'start') await setUp({ forTests: task === 'test' });
 process.env.PATH = `${bin}${delimiter}${process.env.PATH}`;
 if (task === 'demo') {
   process.exitCode =
     (await run('npm', ['run', '--silent', 'build'])) || (await run('node', ['test/demo/demo.ts', ...args]));
 }
+if (task === 'start')
+  process.exitCode = (await buildAll()) || (await run('node', ['bin/homeward.mjs', 'open', ...args]));
 if (task === 'test') process.exitCode = await runTests();
 
 /**
@@ -54,6 +59,13 @@ function isInstalled() {
   const installed = packagesOf(installedFile);
   return Object.entries(packagesOf('package-lock.json')).every(
     ([path, { version, optional, peer }]) => path === '' || optional || peer || installed[path]?.version === version,
+  );
+}
+
+async function buildAll() {
+  return (
+    (await run('npm', ['run', '--silent', 'build'])) ||
+    (windowIsBuilt() ? 0 : await run('npm', ['run', '--silent', 'build:window']))
   );
 }
 

@@ -43,6 +43,22 @@ function escaped(character) {
   return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
 }
 
+/** A sandboxed preload has to be one file of CommonJS. */
+async function buildPreload(folder) {
+  const bundle = await rolldown({
+    cwd: repository,
+    input: 'main/shell/electron/preload.ts',
+    external: ['electron'],
+    plugins: [asciiOnly],
+    logLevel: 'warn',
+  });
+  try {
+    await bundle.write({ file: join(folder, 'shell-electron-preload.cjs'), format: 'cjs', comments: false });
+  } finally {
+    await bundle.close();
+  }
+}
+
 /** Leaves a dist/ alone that is as new as the sources, so that an engine running from it keeps its files. */
 export default async function build() {
   if (builtProgram() !== undefined) return;
@@ -53,8 +69,8 @@ export default async function build() {
     cwd: repository,
     input: { [programFile.replace(/\.js$/, '')]: 'main/cli/homeward.ts' },
     platform: 'node',
-    // Has machine code beside it.
-    external: ['koffi'],
+    // With machine code beside it; part of Electron; what `ws` does without.
+    external: ['koffi', 'electron', 'bufferutil', 'utf-8-validate'],
     plugins: [programsByUrl, asciiOnly],
     logLevel: 'warn',
   });
@@ -67,6 +83,7 @@ export default async function build() {
       // The text of a program stays in memory as long as it runs.
       comments: false,
     });
+    await buildPreload(fresh);
     // What was saved while it was being read counts as newer.
     utimesSync(join(fresh, programFile), startedAt, startedAt);
     rmSync(old, { recursive: true, force: true });

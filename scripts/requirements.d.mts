@@ -3,6 +3,7 @@ export interface Requirement {
   readonly commands?: readonly string[];
   readonly files?: readonly string[];
   readonly staticFiles?: readonly string[];
+  readonly onlyForTests?: true;
   readonly apt: string;
   readonly dnf: string;
   readonly pacman: string;

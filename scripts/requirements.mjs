@@ -1,6 +1,7 @@
 /**
  * What Homeward and its tests need of the system. Each line is one package per package manager, why, and how
  * to see that it is there already: `commands` in PATH (sbin included) or one of `files`.
+ * `onlyForTests`: a desktop to try window and tray on, which nobody else needs.
  * apt is what the tests run on; the dnf and pacman names follow their packages and have not been run.
  */
 export const requirements = [
@@ -104,6 +105,94 @@ export const requirements = [
     pacman: 'dbus',
   },
   {
+    why: 'a display for tests of the desktop',
+    commands: ['Xvfb'],
+    onlyForTests: true,
+    apt: 'xvfb',
+    dnf: 'xorg-x11-server-Xvfb',
+    pacman: 'xorg-server-xvfb',
+  },
+  {
+    why: 'a panel with a tray, for the same tests',
+    commands: ['xfce4-panel'],
+    onlyForTests: true,
+    apt: 'xfce4-panel',
+    dnf: 'xfce4-panel',
+    pacman: 'xfce4-panel',
+  },
+  {
+    why: 'the settings of that panel',
+    commands: ['xfconf-query'],
+    onlyForTests: true,
+    apt: 'xfconf',
+    dnf: 'xfconf',
+    pacman: 'xfconf',
+  },
+  {
+    why: 'a window manager, for the same tests',
+    commands: ['openbox'],
+    onlyForTests: true,
+    apt: 'openbox',
+    dnf: 'openbox',
+    pacman: 'openbox',
+  },
+  {
+    why: 'moves and clicks the mouse there',
+    commands: ['xdotool'],
+    onlyForTests: true,
+    apt: 'xdotool',
+    dnf: 'xdotool',
+    pacman: 'xdotool',
+  },
+  {
+    why: 'takes pictures of it',
+    commands: ['import'],
+    onlyForTests: true,
+    apt: 'imagemagick',
+    dnf: 'ImageMagick',
+    pacman: 'imagemagick',
+  },
+  {
+    why: 'a browser, for tests of the window',
+    commands: ['chromium'],
+    onlyForTests: true,
+    apt: 'chromium',
+    dnf: 'chromium',
+    pacman: 'chromium',
+  },
+  {
+    why: 'a lid switch for logind, in tests',
+    commands: ['umockdev-run'],
+    onlyForTests: true,
+    apt: 'umockdev',
+    dnf: 'umockdev',
+    pacman: 'umockdev',
+  },
+  {
+    why: 'logind itself, and systemd-inhibit, for the same tests',
+    files: ['/lib/systemd/systemd-logind'],
+    onlyForTests: true,
+    apt: 'systemd',
+    dnf: 'systemd',
+    pacman: 'systemd',
+  },
+  {
+    why: 'a stand-in for UPower, for the same tests',
+    files: ['/usr/lib/python3/dist-packages/dbusmock/__init__.py'],
+    onlyForTests: true,
+    apt: 'python3-dbusmock',
+    dnf: 'python3-dbusmock',
+    pacman: 'python-dbusmock',
+  },
+  {
+    why: 'a network that changes, for the same tests',
+    commands: ['NetworkManager'],
+    onlyForTests: true,
+    apt: 'network-manager',
+    dnf: 'NetworkManager',
+    pacman: 'networkmanager',
+  },
+  {
     why: 'the user land of the small guest that demo and tests boot',
     staticFiles: ['/bin/busybox', '/usr/bin/busybox', '/usr/sbin/busybox'],
     apt: 'busybox-static',
@@ -133,6 +222,13 @@ export const requirements = [
     apt: 'mtools',
     dnf: 'mtools',
     pacman: 'mtools',
+  },
+  {
+    why: 'the browser in which the window is tested',
+    commands: ['chromium'],
+    apt: 'chromium',
+    dnf: 'chromium',
+    pacman: 'chromium',
   },
   {
     why: 'the name of a test host',

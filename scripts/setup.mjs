@@ -30,9 +30,11 @@ ${packages.length > 0 ? `apt-get install -y -qq --no-install-recommends ${packag
   pacman: (packages) => `pacman -S --needed --noconfirm ${packages.join(' ')}`,
 };
 
-export async function setUp() {
+/** @param options `forTests`: with what only tests need. */
+export async function setUp({ forTests = false } = {}) {
   const manager = managers.find((name) => commandPath(name === 'apt' ? 'apt-get' : name) !== undefined);
-  const missing = requirements.filter((requirement) => !isThere(requirement));
+  const needed = requirements.filter(({ onlyForTests }) => forTests || !onlyForTests);
+  const missing = needed.filter((requirement) => !isThere(requirement));
   const listsMissing = manager === 'apt' && !aptKnowsTheKernel();
   const post = postcopyMissing();
   if (missing.length === 0 && !listsMissing && !post) return;
@@ -63,7 +65,7 @@ export async function setUp() {
   const asRoot = isRoot ? ['sh', '-c', script] : ['sudo', ...(unattended ? ['-n'] : []), 'sh', '-c', script];
   const done = spawnSync(asRoot[0], asRoot.slice(1), { stdio: 'inherit' });
   if (done.status !== 0) refuse('The set-up did not finish; what it said is above.');
-  const still = requirements.filter((requirement) => !isThere(requirement));
+  const still = needed.filter((requirement) => !isThere(requirement));
   if (still.length > 0) refuse(`After the set-up there is still no ${listOf(still.map((r) => r[manager]))}.`);
   if (postcopyMissing())
     console.warn('This kernel would not set vm.unprivileged_userfaultfd; moves will go without post-copy.');

@@ -40,3 +40,8 @@ export function foldersOf({ env, homeFolder, uid }: Surroundings): Folders {
 export function socketPathOf(surroundings: Surroundings): string {
   return `${foldersOf(surroundings).runtime}/engine.sock`;
 }
+
+/** Where the shell that runs is asked for another window. */
+export function shellSocketPathOf(surroundings: Surroundings): string {
+  return `${foldersOf(surroundings).runtime}/shell.sock`;
+}

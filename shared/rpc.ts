@@ -5,8 +5,10 @@
 import { z } from 'zod';
 import { Benchmark, Host, HostFacts } from './model/host.ts';
 import { Bytes, DisplayName, Fingerprint, Port, Token, VmUuid } from './model/identifiers.ts';
-import { Direction, Move } from './model/move.ts';
+import { Direction, Move, Planned } from './model/move.ts';
+import { DepartureChange, DepartureSettings } from './model/signal.ts';
 import { Level, Vm } from './model/vm.ts';
+import { Calculation } from './policy/types.ts';
 import { VisitInfo } from './wire.ts';
 
 /** A VM by UUID or by name; a name must be unique across session and system. */
@@ -46,6 +48,8 @@ export const Decision = z.object({
   outcome: z.enum(['acted', 'suggested', 'noted']),
   expectedGainS: z.number().optional(),
   expectedCostS: z.number().optional(),
+  /** What it rests on, where the policy can say. */
+  calculation: Calculation.optional(),
 });
 export type Decision = z.infer<typeof Decision>;
 
@@ -68,8 +72,45 @@ export const HostSettings = z.object({
   /** Most memory visitors may take together. */
   maxMemoryBytes: Bytes,
   maxVcpus: z.int().min(1),
+  /** How long a visitor is kept whose laptop is not heard from. */
+  leaseHours: z.int().min(1).max(8_760),
 });
 export type HostSettings = z.infer<typeof HostSettings>;
+
+/** Which desktop notifications a shell shows. */
+export const Notify = z.object({
+  suggestions: z.boolean(),
+  /** A move has begun by itself, or ended. */
+  moves: z.boolean(),
+  /** Something needs attention: a host out of reach, a move that failed, a VM lost. */
+  trouble: z.boolean(),
+  pairing: z.boolean(),
+});
+export type Notify = z.infer<typeof Notify>;
+
+/** What a person chose for the engine and all its shells. */
+export const Preferences = z.object({
+  /** This machine's name for others. */
+  name: DisplayName,
+  /** Rest between two automatic moves of one VM, in seconds. */
+  cooldownS: z.number().min(0).max(86_400),
+  /** Take memory that a VM does not use while it is away, so that it comes home sooner; it has all of it back at need. */
+  balloon: z.boolean(),
+  notify: Notify,
+  /** When VMs come home by themselves. */
+  departure: DepartureSettings,
+  /** Closing the window leaves the tray icon; otherwise it ends the shell, never the engine. */
+  closeToTray: z.boolean(),
+});
+export type Preferences = z.infer<typeof Preferences>;
+
+/** Whether closing the lid waits for VMs to come home. */
+const GuardStatus = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('off') }),
+  z.object({ state: z.literal('held') }),
+  /** The system does not let us, and why. */
+  z.object({ state: z.literal('refused'), sentence: z.string(), hint: z.string() }),
+]);
 
 export const Status = z.object({
   version: z.string(),
@@ -83,7 +124,15 @@ export const Status = z.object({
   suggestions: z.array(Decision),
   /** The policy's latest word on each VM it watches, "stay" included. */
   decisions: z.array(Decision),
-  host: z.object({ enabled: z.boolean(), port: Port.optional(), visitors: z.array(VisitInfo) }),
+  host: z.object({
+    enabled: z.boolean(),
+    port: Port.optional(),
+    visitors: z.array(VisitInfo),
+    /** Visits that ended lately otherwise than by the VM going home, newest first. */
+    past: z.array(VisitInfo).optional(),
+  }),
+  guard: GuardStatus,
+  preferences: Preferences,
 });
 export type Status = z.infer<typeof Status>;
 
@@ -100,6 +149,10 @@ export const Plan = z.object({
   warnings: z.array(z.string()),
   expectedBytes: Bytes.optional(),
   expectedMs: z.number().optional(),
+  /** How it would be done, as far as is known before; absent where the link was never measured. */
+  way: Planned.optional(),
+  /** A deadline was given, and `way` says how sure it is to be kept. */
+  inTime: z.literal(true).optional(),
   postcopy: z.boolean(),
   /** Why post-copy is out of the question, where it is. */
   postcopyObstacle: z.string().optional(),
@@ -114,6 +167,9 @@ export const LogEntry = z.discriminatedUnion('kind', [
 export type LogEntry = z.infer<typeof LogEntry>;
 
 const Nothing = z.object({}).strict();
+
+/** From now, at most a day. */
+const Deadline = z.number().min(0).max(86_400_000);
 
 export const calls = {
   'engine.status': { params: Nothing, result: Status },
@@ -140,23 +196,45 @@ export const calls = {
   'peers.rename': { params: z.object({ fingerprint: HostKey, name: DisplayName }), result: Peer },
   'peers.revoke': { params: z.object({ fingerprint: HostKey }), result: Nothing },
   'move.plan': {
-    params: z.object({ vm: VmKey, direction: Direction, host: HostKey.optional() }),
+    params: z.object({ vm: VmKey, direction: Direction, host: HostKey.optional(), deadlineMs: Deadline.optional() }),
     result: Plan,
   },
   /** Returns once the move is planned and journaled; follow it by events or `move.wait`. */
   'move.offload': { params: z.object({ vm: VmKey, host: HostKey.optional() }), result: Move },
-  'move.home': { params: z.object({ vm: VmKey }), result: Move },
+  /** With a deadline that cannot be kept, the VM is paused where it is. */
+  'move.home': { params: z.object({ vm: VmKey, deadlineMs: Deadline.optional() }), result: Move },
+  /** Home by itself as soon as the host can be reached; at once where it can. */
+  'home.want': { params: z.object({ vm: VmKey }), result: Vm },
+  'home.unwant': { params: z.object({ vm: VmKey }), result: Vm },
+  /**
+   * From the home disk, for a VM whose visitor is out of reach or gone: the visitor is cut off for good, and its
+   * memory is lost. Without `start` the VM is left shut off.
+   */
+  'vm.restartHere': { params: z.object({ vm: VmKey, start: z.boolean() }), result: Vm },
   /** The move in its end state. */
   'move.wait': { params: z.object({ id: Token }), result: Move },
   'move.cancel': { params: z.object({ vm: VmKey }), result: Move },
   /** Flip to post-copy now. */
   'move.finishNow': { params: z.object({ vm: VmKey }), result: Move },
+  /** "Not now": this suggestion is not made again for half an hour; with `forEver` never for that VM and host. */
+  'suggestion.dismiss': { params: z.object({ vm: VmKey, forEver: z.boolean().optional() }), result: Nothing },
+  /** Erases what the policy has learnt of one VM, or of all. */
+  'policy.forget': { params: z.object({ vm: VmKey.optional() }), result: Nothing },
   'log.list': { params: z.object({ limit: z.int().min(1).max(10_000) }), result: z.array(LogEntry) },
   'doctor.run': { params: Nothing, result: z.array(Finding) },
   'host.facts': { params: Nothing, result: HostFacts },
   'host.benchmark': { params: z.object({ host: HostKey }), result: Benchmark },
   'host.settings': { params: Nothing, result: HostSettings },
   'host.configure': { params: HostSettings.partial(), result: HostSettings },
+  /** At a workstation: asks the laptop that a visitor belongs to, to bring it home. */
+  'visit.sendHome': { params: z.object({ visit: Token }), result: Nothing },
+  'preferences.change': {
+    params: Preferences.partial().extend({
+      notify: Notify.partial().optional(),
+      departure: DepartureChange.optional(),
+    }),
+    result: Preferences,
+  },
 } as const;
 export type Calls = typeof calls;
 

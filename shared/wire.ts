@@ -16,6 +16,7 @@ import { z } from 'zod';
 import { errorCodes } from './errors.ts';
 import { Accel, Benchmark, HostFacts } from './model/host.ts';
 import { Bytes, DisplayName, Token, VmUuid } from './model/identifiers.ts';
+import { VisitEnd, VisitEndReason } from './model/visit-end.ts';
 
 export const alpn = {
   pair: 'homeward-pair/1',
@@ -41,6 +42,8 @@ export const ErrorReportSchema = z.object({
 export const StreamHello = z.discriminatedUnion('kind', [
   /** To the private libvirtd of one visit. */
   z.object({ kind: z.literal('libvirt'), visit: Token }),
+  /** The same for the migrate call `name` alone: carried, so that neither end takes a lost link for a lost client. */
+  z.object({ kind: z.literal('migrate'), visit: Token, name: SocketName }),
   /** To the migration socket `name` on which the visit's QEMU listens (a move out). */
   z.object({ kind: z.literal('migration'), visit: Token, name: SocketName }),
   /** The laptop's end of a stream the host asked for with `stream.wanted`. */
@@ -112,6 +115,10 @@ export const VisitInfo = z.object({
   since: z.iso.datetime(),
   memoryBytes: Bytes,
   vcpus: z.int(),
+  /** Of one that is gone: why, where the host knows. */
+  end: VisitEnd.optional(),
+  /** Its laptop has been silent since then, and if it stays so the visit is ended at `leaseEndsAt`. */
+  silence: z.object({ since: z.iso.datetime(), leaseEndsAt: z.iso.datetime() }).optional(),
 });
 export type VisitInfo = z.infer<typeof VisitInfo>;
 
@@ -140,8 +147,11 @@ export const hostCalls = {
   /** The host listens at `name` in the migration folder; each connection becomes a `stream.wanted`. */
   'visit.listen': { params: z.object({ visit: Token, name: SocketName }), result: Nothing },
   'visit.list': { params: Nothing, result: z.object({ visits: z.array(VisitInfo) }) },
-  /** Ends the sandbox and everything in it, running VM included. Ending what is not there is harmless. */
-  'visit.end': { params: z.object({ visit: Token }), result: Nothing },
+  /**
+   * Ends the sandbox and everything in it, running VM included, and forgets the visit. Ending what is not there is
+   * harmless. `why` is for the host's owner.
+   */
+  'visit.end': { params: z.object({ visit: Token, why: VisitEndReason.catch('unknown').optional() }), result: Nothing },
 } as const;
 export type HostCalls = typeof hostCalls;
 export type HostCall = keyof HostCalls;
@@ -150,6 +160,8 @@ export type HostCall = keyof HostCalls;
 export const hostNotices = {
   'stream.wanted': WantedStream,
   'visit.changed': VisitInfo,
+  /** The owner of the workstation asks for a visitor to be brought home. */
+  'home.wanted': z.object({ visit: Token }),
 } as const;
 export type HostNotices = typeof hostNotices;
 export type HostNotice = keyof HostNotices;

@@ -1,5 +1,6 @@
 import { HomewardError } from '../../shared/errors.ts';
 import type { Vm } from '../../shared/model/vm.ts';
+import type { VisitInfo } from '../../shared/wire.ts';
 
 /** The VM with this UUID or name, as the engine would choose it. */
 export function findVm(vms: readonly Vm[], key: string): Vm {
@@ -16,20 +17,23 @@ export function findVm(vms: readonly Vm[], key: string): Vm {
   return vm;
 }
 
-/**
- * "10.0.0.2:7000", "[fe80::1]:7000" or "tower.lan:7000".
- * @throws HomewardError `bad-input`.
- */
-export function parseAddress(text: string): { readonly address: string; readonly port: number } {
-  const match = /^(?:\[(?<v6>[0-9A-Fa-f:.%\w]+)\]|(?<plain>[^:[\]\s]+)):(?<port>\d{1,5})$/.exec(text);
-  const { v6, plain, port } = match?.groups ?? {};
-  const address = v6 ?? plain;
-  if (address === undefined || port === undefined || Number(port) < 1 || Number(port) > 65_535) {
-    throw new HomewardError('bad-input', `"${text}" is not ADDRESS:PORT.`, {
-      hint: 'For example 192.168.1.20:7420, tower.lan:7420 or [fd00::20]:7420.',
+/** The visitor with this name or visit. One that has ended counts only where no other is meant. */
+export function findVisit(visitors: readonly VisitInfo[], key: string): VisitInfo {
+  const found = visitors.filter((visit) => visit.visit === key || visit.vmName === key);
+  const there = found.filter(({ state }) => state !== 'gone');
+  const meant = there.length === 0 ? found : there;
+  const [visit] = meant;
+  if (visit === undefined) {
+    throw new HomewardError('unknown-vm', `No VM called ${key} is visiting this computer.`, {
+      hint: 'See who is here with: homeward host status',
     });
   }
-  return { address, port: Number(port) };
+  if (meant.length > 1) {
+    throw new HomewardError('unknown-vm', `${meant.length} visiting VMs are called ${key}.`, {
+      hint: 'Use its visit: homeward host status --json',
+    });
+  }
+  return visit;
 }
 
 const sizeUnits = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 } as const;
@@ -57,4 +61,19 @@ export function parseWhole(text: string, what: string, min: number, max: number)
     throw new HomewardError('bad-input', `${what} is "${text}"; it can be ${min} to ${max}.`);
   }
   return value;
+}
+
+/**
+ * "7d", "12h": hours, within a year.
+ * @throws HomewardError `bad-input`.
+ */
+export function parseLease(text: string): number {
+  const { number, unit } = /^(?<number>\d+) ?(?<unit>[dh])$/i.exec(text)?.groups ?? {};
+  const hours = Number(number) * (unit?.toLowerCase() === 'd' ? 24 : 1);
+  if (!(hours >= 1 && hours <= 8_760)) {
+    throw new HomewardError('bad-input', `--lease is "${text}"; it can be 1h to 365d.`, {
+      hint: 'For example 7d or 12h.',
+    });
+  }
+  return hours;
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { connectEngine, type EngineClient } from '../client/index.ts';
 import { Asker } from './ask.ts';
-import { connectEngine, type EngineClient } from './client.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { Output } from './output.ts';
 

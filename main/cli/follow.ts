@@ -1,7 +1,7 @@
 import { HomewardError, reportOf } from '../../shared/errors.ts';
 import type { Move } from '../../shared/model/move.ts';
 import { moveSummary, wasCancelled } from '../../shared/view/index.ts';
-import { connectEngine, type EngineClient } from './client.ts';
+import { connectEngine, type EngineClient } from '../client/index.ts';
 import type { Outcome } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { onInterrupts } from './interrupts.ts';

@@ -6,7 +6,11 @@ import { addHost } from './commands/host.ts';
 import { addHosts } from './commands/hosts.ts';
 import { addLog } from './commands/log.ts';
 import { addMoves } from './commands/moves.ts';
+import { addOpen } from './commands/open.ts';
 import { addPair } from './commands/pair.ts';
+import { addPolicy } from './commands/policy.ts';
+import { addRestart } from './commands/restart.ts';
+import { addSettings } from './commands/settings.ts';
 import { addStatus } from './commands/status.ts';
 import { addVms } from './commands/vms.ts';
 import { exitCodes, exitCodesHelp } from './exit-codes.ts';
@@ -36,6 +40,7 @@ Getting started:
                        homeward pair              lists hosts; then: homeward pair NAME
                        homeward adopt VM          makes a VM ready
                        homeward offload VM        and later: homeward home VM
+  or in a window:      homeward open
 
 With --json each command writes its result, or {"error":{"code","message","hint"}}, as one line of JSON to stdout;
 progress and questions go to stderr.
@@ -43,7 +48,21 @@ ${exitCodesHelp}`,
   );
 
 // In the order in which help lists them; each inherits what was configured above.
-for (const add of [addStatus, addVms, addMoves, addHosts, addPair, addHost, addLog, addEngine]) add(program);
+const adders = [
+  addStatus,
+  addOpen,
+  addVms,
+  addPolicy,
+  addMoves,
+  addRestart,
+  addHosts,
+  addPair,
+  addHost,
+  addLog,
+  addSettings,
+  addEngine,
+];
+for (const add of adders) add(program);
 
 try {
   await program.parseAsync();

@@ -1,4 +1,4 @@
 /** mDNS both ways: finding workstations, and being found. */
-export { Announcer } from './announcer.ts';
+export { type Announcement, Announcer } from './announcer.ts';
 export { Discovery } from './discovery.ts';
 export type { FoundHost } from './host-table.ts';

@@ -60,6 +60,8 @@ export async function addExports(execute: Execute, writer: Writer, targets: read
         name,
         'node-name': nodeName(target),
         writable: true,
+        // A visitor runs on when this computer, or its daemon, ends without warning: what it was told is written must be.
+        writethrough: writer !== 'home',
       });
       added.push(name);
     }

@@ -38,7 +38,7 @@ const quitDeadlineMs = 60_000;
 export class HomeDisk {
   readonly vm: string;
   readonly #paths: Paths;
-  readonly #record: ChildRecord;
+  #record: ChildRecord;
   readonly #targets: readonly string[];
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -121,9 +121,13 @@ export class HomeDisk {
     return this.#targets;
   }
 
-  /** Whether the daemon still runs. */
-  alive(): Promise<boolean> {
-    return isAlive(this.#record);
+  /** Whether the daemon still runs, or one that was started in its place: a move under way then goes on with that. */
+  async alive(): Promise<boolean> {
+    if (await isAlive(this.#record)) return true;
+    const later = await readRecord(this.#paths.record);
+    if (later === undefined || !(await isAlive(later))) return false;
+    this.#record = later;
+    return true;
   }
 
   /**

@@ -22,6 +22,8 @@ export type Adoption = z.infer<typeof Adoption>;
 export class AdoptionStore {
   readonly #folder: string;
   readonly #adoptions = new Map<string, Adoption>();
+  /** Written down before anything is changed, and not yet all changed. */
+  readonly #underWay = new Set<string>();
   /** For doctor: files that could not be read. */
   readonly findings: Finding[] = [];
 
@@ -59,6 +61,34 @@ export class AdoptionStore {
     return this.#adoptions.get(vm);
   }
 
+  /** Whether all that makes the VM ready has been done. */
+  isReady(vm: string): boolean {
+    return this.#adoptions.has(vm) && !this.#underWay.has(vm);
+  }
+
+  /** Written down first (I3); the VM is not ready before `finish`. @throws HomewardError `vm-busy` where that is going on */
+  async begin(adoption: Adoption): Promise<void> {
+    if (this.#underWay.has(adoption.vm)) {
+      throw new HomewardError('vm-busy', `${adoption.name} is being made ready already.`);
+    }
+    this.#underWay.add(adoption.vm);
+    try {
+      await this.put(adoption);
+    } catch (thrown) {
+      this.#underWay.delete(adoption.vm);
+      throw thrown;
+    }
+  }
+
+  /** It is being given back: not ready from here on, and gone with `remove`, or ready again with `finish`. */
+  leave(vm: string): void {
+    this.#underWay.add(vm);
+  }
+
+  finish(vm: string): void {
+    this.#underWay.delete(vm);
+  }
+
   /** @throws HomewardError `not-ready` */
   need(vm: string, name: string): Adoption {
     const adoption = this.#adoptions.get(vm);
@@ -78,6 +108,7 @@ export class AdoptionStore {
   async remove(vm: string): Promise<void> {
     await rm(this.#file(vm), { force: true });
     this.#adoptions.delete(vm);
+    this.#underWay.delete(vm);
   }
 
   #file(vm: string): string {

@@ -57,11 +57,12 @@ export class Adopter {
     }
     this.#needShutOff(vm);
     const { adoption, after } = await this.#plan(vm);
-    await adoptions.put(adoption);
+    await adoptions.begin(adoption);
     try {
       const { disk } = await services.ensure(adoption);
       await disk.allow('home');
       await (await fleet.connection(vm)).defineXml(after);
+      adoptions.finish(vm.uuid);
     } catch (thrown) {
       await services.stop(adoption).catch(() => undefined);
       await adoptions.remove(vm.uuid);
@@ -79,9 +80,15 @@ export class Adopter {
       });
     }
     this.#needShutOff(vm);
-    await (await fleet.connection(vm)).defineXml(adoption.originalXml);
-    await services.stop(adoption);
-    await adoptions.remove(vm.uuid);
+    adoptions.leave(vm.uuid);
+    try {
+      await (await fleet.connection(vm)).defineXml(adoption.originalXml);
+      await services.stop(adoption);
+      await adoptions.remove(vm.uuid);
+    } catch (thrown) {
+      adoptions.finish(vm.uuid);
+      throw thrown;
+    }
   }
 
   async #plan(vm: Vm): Promise<{ before: string; after: string; adoption: Adoption }> {

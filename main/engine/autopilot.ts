@@ -1,13 +1,17 @@
+import { HomewardError } from '../../shared/errors.ts';
 import type { HostFacts } from '../../shared/model/host.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import {
-  decide,
+  type Case,
+  type Claim,
+  decideAll,
   defaultPolicySettings,
   type HostCandidate,
   type Decision as Judged,
 } from '../../shared/policy/index.ts';
 import type { Decision } from '../../shared/rpc.ts';
 import type { Monitor } from '../monitor/index.ts';
+import type { Experience } from './experience.ts';
 import type { Fleet } from './fleet.ts';
 import type { Hosts } from './hosts.ts';
 import type { Journal } from './journal.ts';
@@ -17,22 +21,29 @@ import type { SettingsStore } from './settings.ts';
 export interface AutopilotOptions {
   readonly fleet: Pick<Fleet, 'list'>;
   readonly hosts: Pick<Hosts, 'list'>;
-  readonly moves: Pick<Moves, 'home' | 'isMoving' | 'offload'>;
+  readonly moves: Pick<Moves, 'home' | 'isMoving' | 'offload' | 'underWay'>;
   readonly monitor: Pick<Monitor, 'samples'>;
   readonly journal: Pick<Journal, 'append' | 'moves'>;
   readonly settings: Pick<SettingsStore, 'current'>;
+  readonly experience: Experience;
   readonly homeFacts: () => HostFacts | undefined;
+  /** Why nothing should move out now, where that is so. */
+  readonly leaving: () => string | undefined;
   readonly onDecision: (decision: Decision) => void;
   readonly onFault: (what: string, thrown: unknown) => void;
 }
 
 const everyMs = 1_000;
 const hourMs = 3_600_000;
+/** How long a "not now" holds, and how long a host whose owner sent a VM home is not thought of for it. */
+const leftAloneMs = 30 * 60_000;
 
 /** Once a second: asks the policy about each VM whose level allows more than `off`, and acts or suggests. */
 export class Autopilot {
   readonly #options: AutopilotOptions;
   readonly #last = new Map<string, Decision>();
+  /** Until when a suggestion, named by `suggestionKey`, is not made again; on the clock. */
+  readonly #dismissed = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: AutopilotOptions) {
@@ -57,60 +68,132 @@ export class Autopilot {
     return [...this.#last.values()].filter(({ outcome }) => outcome === 'suggested');
   }
 
+  /**
+   * "Not now": the same is not suggested again for half an hour. What a VM may do by itself goes on. "Never"
+   * (`isForEver`): that host is not thought of for that VM, until the user moves it there or has it forgotten.
+   * @throws HomewardError `bad-input` where nothing is suggested
+   */
+  dismiss(vm: Pick<Vm, 'name' | 'uuid'>, isForEver = false): void {
+    const decision = this.#last.get(vm.uuid);
+    if (decision?.outcome !== 'suggested') {
+      throw new HomewardError('bad-input', `Nothing is suggested for ${vm.name} now.`, {
+        hint: 'See what is suggested with: homeward status',
+      });
+    }
+    const now = Date.now();
+    for (const [key, until] of this.#dismissed) if (until <= now) this.#dismissed.delete(key);
+    this.#dismissed.set(suggestionKey(decision), now + leftAloneMs);
+    if (decision.host !== undefined && decision.action === 'offload') {
+      this.#options.experience.noteNotNow(vm.uuid, decision.host, now, isForEver);
+    }
+    this.#last.set(vm.uuid, { ...decision, outcome: 'noted' });
+  }
+
   #tick(): void {
     const { fleet, moves, homeFacts, onFault } = this.#options;
-    for (const vm of fleet.list()) {
-      if (vm.level === 'off' || vm.state !== 'running' || moves.isMoving(vm.uuid)) {
-        this.#last.delete(vm.uuid);
-        continue;
-      }
-      // Asked for here, so that a machine on which nothing is to be decided is not looked at either.
-      const facts = homeFacts();
-      if (facts === undefined) return;
+    const vms = fleet.list().filter((vm) => {
+      const isWatched = vm.level !== 'off' && vm.state === 'running' && !moves.isMoving(vm.uuid);
+      if (!isWatched) this.#last.delete(vm.uuid);
+      return isWatched;
+    });
+    // Asked for here, so that a machine on which nothing is to be decided is not looked at either.
+    const facts = vms.length === 0 ? undefined : homeFacts();
+    if (facts === undefined) return;
+    const cases = vms.flatMap((vm) => {
       try {
-        this.#consider(vm, facts);
+        return [{ vm, input: this.#case(vm, facts) }];
       } catch (thrown) {
         onFault(`deciding about ${vm.name}`, thrown);
+        return [];
       }
+    });
+    const decisions = decideAll(
+      cases.map(({ input }) => input),
+      this.#claims(),
+    );
+    for (const [index, { vm }] of cases.entries()) {
+      const judged = decisions[index];
+      if (judged !== undefined) this.#consider(vm, judged);
     }
   }
 
-  #consider(vm: Vm, facts: HostFacts): void {
-    const judged = this.#judge(vm, facts);
-    const decision: Decision = { ...judged, at: new Date().toISOString(), vm: vm.uuid, vmName: vm.name };
+  /** Room that VMs on their way out will take. */
+  #claims(): Claim[] {
+    const { fleet, moves } = this.#options;
+    const out = moves.underWay().filter(({ direction }) => direction === 'out');
+    if (out.length === 0) return [];
+    const vms = fleet.list();
+    return out.flatMap(({ vm, host }) => {
+      const moving = vms.find(({ uuid }) => uuid === vm);
+      return moving === undefined ? [] : [{ host, vcpus: moving.vcpus, memoryBytes: moving.memoryBytes }];
+    });
+  }
+
+  #consider(vm: Vm, judged: Judged): void {
+    const decision = this.#held(
+      this.#unlessLeaving({ ...judged, at: new Date().toISOString(), vm: vm.uuid, vmName: vm.name }),
+    );
     const before = this.#last.get(vm.uuid);
     this.#last.set(vm.uuid, decision);
     if (decision.action === 'stay') return;
-    const isNew = before?.action !== decision.action || before.host !== decision.host;
+    const isNew = before?.outcome !== 'suggested' || suggestionKey(before) !== suggestionKey(decision);
     if (decision.outcome === 'suggested' && isNew) this.#tell(decision);
     if (decision.outcome === 'acted') {
+      if (decision.action === 'home') this.#options.experience.noteHome(vm, Date.now());
       this.#tell(decision);
       this.#act(vm, decision).catch((thrown: unknown) => this.#options.onFault(`moving ${vm.name}`, thrown));
     }
   }
 
-  #judge(vm: Vm, facts: HostFacts): Judged {
-    const { monitor, settings, hosts, journal } = this.#options;
+  /** A suggestion that was dismissed lately is only noted. */
+  #held(decision: Decision): Decision {
+    if (decision.outcome !== 'suggested') return decision;
+    const until = this.#dismissed.get(suggestionKey(decision)) ?? 0;
+    return Date.now() < until ? { ...decision, outcome: 'noted' } : decision;
+  }
+
+  /** What moved out now would have to be brought home at once. */
+  #unlessLeaving(decision: Decision): Decision {
+    const leaving = decision.action === 'offload' ? this.#options.leaving() : undefined;
+    if (leaving === undefined) return decision;
+    const { host: _host, hostName: _hostName, ...stays } = decision;
+    return { ...stays, action: 'stay', outcome: 'noted', reason: leaving };
+  }
+
+  #case(vm: Vm, facts: HostFacts): Case {
+    const { monitor, settings, hosts, journal, experience } = this.#options;
     const { policy, cooldownS } = settings.current;
-    const ended = journal
-      .moves()
-      .filter(({ move }) => move.vm === vm.uuid && move.endedAt !== undefined)
-      .map(({ move }) => Date.parse(move.endedAt ?? ''));
     const now = Date.now();
-    return decide({
+    const moves = journal.moves().filter(({ move }) => move.vm === vm.uuid && move.endedAt !== undefined);
+    const ended = moves.map(({ move }) => Date.parse(move.endedAt ?? ''));
+    // Whoever asked for the room back would find it taken again after the cooldown.
+    const sentFrom = new Set(
+      moves.flatMap(({ move }) =>
+        move.askedBy === 'host' && now - Date.parse(move.endedAt ?? '') < leftAloneMs ? [move.host] : [],
+      ),
+    );
+    const candidates = hosts
+      .list()
+      .filter(({ fingerprint }) => vm.place.kind === 'away' || !sentFrom.has(fingerprint ?? ''))
+      .flatMap((host) => candidateOf(host, experience.followHost(host, vm, performance.now())));
+    const samples = monitor.samples(vm.uuid);
+    const activity = experience.followVm(vm, samples, facts, candidates);
+    return {
       policy,
       now,
       vm: {
         ...vm,
         usedMemoryBytes: vm.sample?.usedMemoryBytes ?? vm.memoryBytes,
-        samples: monitor.samples(vm.uuid),
+        samples,
+        activity,
         lastMoveEndedAt: ended.length === 0 ? undefined : Math.max(...ended),
         movesRecent: ended.filter((at) => now - at < hourMs).length,
       },
-      hosts: hosts.list().flatMap(candidateOf),
+      hosts: candidates,
       home: { facts },
       settings: { ...defaultPolicySettings, cooldownMs: cooldownS * 1_000 },
-    });
+      learned: experience.learned(vm.uuid),
+    };
   }
 
   async #act(vm: Vm, { action, host, reason }: Decision): Promise<void> {
@@ -126,10 +209,18 @@ export class Autopilot {
   }
 }
 
-function candidateOf(host: ReturnType<Hosts['list']>[number]): HostCandidate[] {
+function suggestionKey({ vm, action, host }: Decision): string {
+  return [vm, action, host].join(' ');
+}
+
+export function candidateOf(
+  host: ReturnType<Hosts['list']>[number],
+  followed: Partial<HostCandidate> = {},
+): HostCandidate[] {
   if (host.fingerprint === undefined) return [];
   return [
     {
+      ...followed,
       fingerprint: host.fingerprint,
       name: host.name,
       reachable: host.reachable,
@@ -137,6 +228,7 @@ function candidateOf(host: ReturnType<Hosts['list']>[number]): HostCandidate[] {
       facts: host.facts,
       benchmark: host.benchmark,
       linkBytesPerSec: host.benchmark?.linkOutBytesPerSec,
+      roundTripMs: host.roundTripMs,
     },
   ];
 }

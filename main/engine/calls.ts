@@ -6,14 +6,20 @@ import { dialPairing } from '../link/index.ts';
 import { inWords } from '../migrate/index.ts';
 import type { Identity, PairingDesk, PeerStore } from '../trust/index.ts';
 import type { Adopter } from './adoption.ts';
+import type { Autopilot } from './autopilot.ts';
 import type { Doctor } from './doctor.ts';
 import type { Fleet } from './fleet.ts';
 import type { HomeFacts } from './home-facts.ts';
+import type { HomeWishes } from './home-wishes.ts';
 import type { Hosting } from './hosting.ts';
 import type { Hosts } from './hosts.ts';
 import type { Journal } from './journal.ts';
+import type { Lessons } from './lessons.ts';
 import type { Moves } from './moves.ts';
+import type { PauseAway } from './pause-away.ts';
 import type { Planner } from './planner.ts';
+import { changePreferences } from './preferences.ts';
+import type { Restarts } from './restart-here.ts';
 import type { SettingsStore } from './settings.ts';
 
 export interface Rooms {
@@ -24,13 +30,20 @@ export interface Rooms {
   readonly hosts: Hosts;
   readonly hosting: Hosting;
   readonly moves: Moves;
+  readonly wishes: HomeWishes;
+  readonly restarts: Restarts;
+  readonly autopilot: Autopilot;
+  readonly pauseAway: PauseAway;
   readonly planner: Planner;
   readonly adopter: Adopter;
   readonly doctor: Doctor;
   readonly journal: Journal;
   readonly settings: SettingsStore;
   readonly homeFacts: HomeFacts;
+  readonly lessons: Lessons;
   readonly status: () => Status;
+  /** The status is other than before. */
+  readonly onChange: () => void;
   readonly stop: () => void;
 }
 
@@ -50,14 +63,20 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
     'vm.adopt': async ({ vm }) => {
       const found = fleet.need(vm);
       await adopter.adopt(found);
+      rooms.onChange();
       return fleet.need(found.uuid);
     },
     'vm.release': async ({ vm }) => {
       const found = fleet.need(vm);
       await adopter.release(found);
+      rooms.onChange();
       return fleet.need(found.uuid);
     },
-    'vm.setLevel': ({ vm, level }) => fleet.setLevel(fleet.need(vm), level),
+    'vm.setLevel': async ({ vm, level }) => {
+      const changed = await fleet.setLevel(fleet.need(vm), level);
+      rooms.onChange();
+      return changed;
+    },
     'hosts.list': () => hosts.list(),
     'hosts.add': async (address) => {
       await rooms.settings.update((settings) => ({
@@ -106,22 +125,47 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
       hosts.syncPeers();
       return {};
     },
-    'move.plan': async ({ vm, direction, host }) => {
+    'move.plan': async ({ vm, direction, host, deadlineMs }) => {
       const found = fleet.need(vm);
       const key = direction === 'home' && found.place.kind === 'away' ? found.place.host : host;
-      return (await planner.plan(found, direction, hosts.usable(key))).plan;
+      return (await planner.plan(found, direction, hosts.usable(key), deadlineMs)).plan;
     },
     'move.offload': ({ vm, host }) => moves.offload(fleet.need(vm), host, byUser),
-    'move.home': ({ vm }) => moves.home(fleet.need(vm), byUser),
+    'move.home': ({ vm, deadlineMs }) => rooms.pauseAway.bringHome(fleet.need(vm), { ...byUser, deadlineMs }),
+    'home.want': async ({ vm }) => {
+      const found = fleet.need(vm);
+      await rooms.wishes.wantHome(found, byUser.reason, byUser.by);
+      return fleet.need(found.uuid);
+    },
+    'home.unwant': async ({ vm }) => {
+      const found = fleet.need(vm);
+      await rooms.wishes.withdraw(found);
+      return fleet.need(found.uuid);
+    },
+    'vm.restartHere': ({ vm, start }) => rooms.restarts.restart(fleet.need(vm), start),
     'move.wait': ({ id }) => moves.wait(id),
     'move.cancel': ({ vm }) => moves.cancel(fleet.need(vm)),
     'move.finishNow': ({ vm }) => moves.finishNow(fleet.need(vm)),
+    'suggestion.dismiss': ({ vm, forEver }) => {
+      rooms.autopilot.dismiss(fleet.need(vm), forEver);
+      rooms.onChange();
+      return {};
+    },
+    'policy.forget': async ({ vm }) => {
+      await rooms.lessons.forget(vm === undefined ? undefined : fleet.need(vm).uuid);
+      return {};
+    },
     'log.list': ({ limit }) => rooms.journal.history(limit),
     'doctor.run': () => rooms.doctor.run(),
     'host.facts': () => rooms.homeFacts.read(),
     'host.benchmark': ({ host }) => hosts.benchmark(hosts.usable(host)),
     'host.settings': () => hosting.settings,
     'host.configure': (change) => hosting.configure(change),
+    'visit.sendHome': ({ visit }) => {
+      hosting.sendHome(visit);
+      return {};
+    },
+    'preferences.change': (change) => changePreferences(rooms, change),
   };
   return inWordsAll(handlers);
 }

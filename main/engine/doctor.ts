@@ -8,6 +8,7 @@ import type { Fleet } from './fleet.ts';
 import type { HomeServices } from './home-services.ts';
 import type { Hosts } from './hosts.ts';
 import type { OwnName } from './own-name.ts';
+import { placeFindings } from './place-findings.ts';
 
 export interface DoctorOptions {
   readonly fleet: Pick<Fleet, 'list'>;
@@ -16,6 +17,8 @@ export interface DoctorOptions {
   readonly services: Pick<HomeServices, 'refresh'>;
   readonly homeFacts: () => Promise<HostFacts>;
   readonly ownName: () => Promise<OwnName>;
+  /** Of lid, battery and network. */
+  readonly power: () => Promise<readonly Finding[]>;
   readonly stateFolder: string;
   /** This Homeward's own. */
   readonly version: string;
@@ -66,6 +69,7 @@ export class Doctor {
       'the programs it needs': () => this.#tools(),
       "this computer's name": () => this.#ownName(),
       'this computer and its libvirt': () => this.#machine(),
+      'lid, battery and network': async () => [...(await this.#options.power())],
       'room on the disk': () => this.#space(),
       'the VMs': () => this.#vms(),
       'the hosts': async () => this.#hosts(),
@@ -154,19 +158,7 @@ export class Doctor {
           remedy: 'Until it is, the VM cannot start; one that runs stalls and goes on once it is served again.',
         });
       }
-      if (vm.place.kind === 'away') {
-        const { host, hostName } = vm.place;
-        const reachable = hosts.list().some(({ fingerprint, reachable: up }) => fingerprint === host && up);
-        findings.push({
-          id: `away-${vm.uuid}`,
-          severity: reachable ? 'ok' : 'problem',
-          title: reachable ? `${vm.name} is away on ${hostName}` : `${vm.name} is away and ${hostName} does not answer`,
-          detail: reachable
-            ? 'The link is up.'
-            : 'Its disk and network stall until the link is back; nothing is lost by waiting.',
-          ...(reachable ? {} : { remedy: `Bring ${hostName} back: switched on, on a network this computer reaches.` }),
-        });
-      }
+      findings.push(...placeFindings(vm, hosts.list(), Date.now()));
     }
     return findings;
   }

@@ -1,32 +1,47 @@
 import pkg from '../../package.json' with { type: 'json' };
 import { HomewardError } from '../../shared/errors.ts';
-import type { Finding, Status } from '../../shared/rpc.ts';
+import type { Decision, Finding, Status } from '../../shared/rpc.ts';
 import { Libvirt } from '../libvirt/index.ts';
 import { inWords } from '../migrate/index.ts';
 import { Monitor, type MonitorOptions } from '../monitor/index.ts';
+import { Power } from '../power/index.ts';
 import { loadIdentity, PairingDesk, PeerStore } from '../trust/index.ts';
 import { Adopter } from './adoption.ts';
 import { AdoptionStore } from './adoption-store.ts';
-import { Autopilot } from './autopilot.ts';
+import { Autopilot, candidateOf } from './autopilot.ts';
+import { balloonAway } from './away-balloon.ts';
+import { AwayVms } from './away-vms.ts';
 import { callsOn } from './calls.ts';
+import { Departure } from './departure.ts';
+import { DiskKeeper } from './disk-keeper.ts';
 import { Doctor } from './doctor.ts';
+import { Experience } from './experience.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { HomeFacts } from './home-facts.ts';
 import { HomeServices } from './home-services.ts';
+import { bringHomeFor } from './home-wanted.ts';
+import { HomeWishes } from './home-wishes.ts';
 import { Hosting } from './hosting.ts';
 import { Hosts } from './hosts.ts';
 import { openJournal } from './journal.ts';
+import { Lessons } from './lessons.ts';
 import { acquireLock } from './lock.ts';
 import { createLog } from './log.ts';
 import { Moves } from './moves.ts';
 import { ownName } from './own-name.ts';
 import { preparePaths } from './paths.ts';
+import { PauseAway } from './pause-away.ts';
 import { Planner } from './planner.ts';
+import { powerFindings } from './power-findings.ts';
+import { preferencesOf } from './preferences.ts';
 import { qemuUid } from './qemu-user.ts';
+import { Restarts } from './restart-here.ts';
 import { type RpcServer, startRpcServer } from './rpc-server.ts';
 import { openSettings } from './settings.ts';
+import { VisitKeeper } from './visit-keeper.ts';
 import { Visits } from './visits.ts';
+import { writersOf } from './writers.ts';
 
 export interface EngineOptions {
   /** Let other computers offload here for as long as this engine runs, whatever the settings say. */
@@ -64,30 +79,36 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
       'the last entry of the journal was cut short, as by a crash or a power cut: it was dropped, and nothing had relied on it',
     );
   }
+  const lessons = await Lessons.open({ file: `${paths.stateFolder}/learned.json`, onFault });
+  const experience = new Experience(lessons);
   const adoptions = await AdoptionStore.open(`${paths.stateFolder}/vms`);
   const identity = await loadIdentity(paths.stateFolder);
   const peers = await PeerStore.open(`${paths.stateFolder}/peers.json`);
   const libvirt = await Libvirt.start();
-  const monitor = new Monitor({ libvirt, uris: vmUris });
+  let server: RpcServer | undefined;
+  const monitor = new Monitor({
+    libvirt,
+    uris: vmUris,
+    // A move has QEMU measure for itself.
+    wantsDirtyRate: (vm) => server?.watched === true && !moves.isMoving(vm),
+  });
   const services = new HomeServices({
     runtimeFolder: paths.runtimeFolder,
-    writerOf: (vm) => {
-      const place = journal.place(vm)?.place;
-      return place?.kind === 'away' ? `visit-${place.visit}` : 'home';
-    },
+    writersOf: (vm) => writersOf(vm, journal),
     qemuUid: async (name) => (name === 'system' ? qemuUid(await monitor.connection(name)) : undefined),
     onFault,
   });
-  const fleet = new Fleet({ monitor, journal, adoptions, settings, services });
+  const awayVms = new AwayVms({ monitor, journal, adoptions });
+  const fleet = new Fleet({ monitor, journal, adoptions, settings, services, awayVms });
   const visits = new Visits(libvirt, paths.runtimeFolder);
 
-  let server: RpcServer | undefined;
   const onChange = (): void => server?.statusChanged();
   const hosts = new Hosts({
     identity,
     peers,
     settings,
     onWanted: (wanted) => visits.answer(wanted),
+    watched: () => server?.watched ?? false,
     onChange,
     onFault,
   });
@@ -104,10 +125,15 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     libvirt,
     settings,
     folder: `${paths.runtimeFolder}/h`,
+    bookFile: `${paths.stateFolder}/visits.json`,
     version,
     forced: options.hostRole,
     onChange,
     onFault,
+    onNews: (text) => {
+      log.info(text);
+      journal.append({ kind: 'event', text }).catch((thrown: unknown) => onFault('journal', thrown));
+    },
   });
   const homeFacts = new HomeFacts({
     folder: paths.stateFolder,
@@ -118,17 +144,64 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   });
   const planner = new Planner({ fleet, hosts, homeFacts: () => homeFacts.read(), ownName: () => ownName() });
   const moves = new Moves({
-    libvirt,
     journal,
     fleet,
     hosts,
     visits,
     planner,
+    mayShrink: () => settings.current.balloon,
     onChange: (move) => {
+      const vm = fleet.list().find(({ uuid }) => uuid === move.vm);
+      const [host] = hosts
+        .list()
+        .filter(({ fingerprint }) => fingerprint === move.host)
+        .flatMap((one) => candidateOf(one));
+      experience.noteMove(move, vm, host, Date.now());
       server?.publish('move', move);
+      departure.moved(move);
       onChange();
     },
+    onEnded: (host) => keeper.lookAt(host),
     onFault,
+  });
+  const pauseAway = new PauseAway({ journal, hosts, moves, visits, onChange, onFault });
+  const power = new Power({
+    onReadings: (readings) => departure.onReadings(readings),
+    beforeSleep: () => departure.beforeSleep(),
+    onGuard: onChange,
+    onFault,
+  });
+  const onDecision = (decision: Decision): void => {
+    server?.publish('decision', decision);
+    onChange();
+  };
+  const departure: Departure = new Departure({
+    fleet,
+    journal,
+    moves,
+    settings,
+    power,
+    isReachable: (host) => hosts.isUp(host),
+    bringHome: (vm, asked) => pauseAway.bringHome(vm, asked),
+    safeEnd: pauseAway,
+    onDecision,
+    onFault,
+  });
+  const keeper = new VisitKeeper({ journal, fleet, hosts, visits, moves, awayVms, onChange, onFault });
+  const restarts = new Restarts({ journal, fleet, hosts, visits, moves, onChange, onFault });
+  const disks = new DiskKeeper({ adoptions, services, fleet, moves, journal, onFault });
+  const wishes = new HomeWishes({ journal, fleet, hosts, moves, onChange, onFault });
+  hosts.onHomeWanted((host, visit) => {
+    bringHomeFor(host, visit, { journal, fleet, moves }).catch((thrown: unknown) =>
+      onFault(`bringing a VM home for ${host.name}`, thrown),
+    );
+  });
+  const stopBallooning = balloonAway({
+    onAway: (listener) => monitor.on('away', listener),
+    journal,
+    moves,
+    settings,
+    log,
   });
   const autopilot = new Autopilot({
     fleet,
@@ -137,11 +210,10 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     monitor,
     journal,
     settings,
+    experience,
     homeFacts: () => homeFacts.latest(),
-    onDecision: (decision) => {
-      server?.publish('decision', decision);
-      onChange();
-    },
+    leaving: () => departure.leaving(),
+    onDecision,
     onFault,
   });
   const doctor = new Doctor({
@@ -151,6 +223,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     services,
     homeFacts: () => homeFacts.read(),
     ownName: () => ownName(),
+    power: () => powerFindings(power),
     stateFolder: paths.stateFolder,
     version,
     noticed: () => [
@@ -182,6 +255,8 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     suggestions: autopilot.suggestions(),
     decisions: autopilot.latest(),
     host: hosting.status(),
+    guard: power.guard,
+    preferences: preferencesOf(settings.current),
   });
   server = await startRpcServer({
     socketFile: paths.socketFile,
@@ -193,19 +268,28 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
       hosts,
       hosting,
       moves,
+      wishes,
+      restarts,
+      autopilot,
+      pauseAway,
       planner,
       adopter: new Adopter({ fleet, hosts, adoptions, services }),
       doctor,
       journal,
       settings,
       homeFacts,
+      lessons,
       status,
+      onChange,
       stop: options.onStopAsked,
     }),
     status,
     onFault: (fault) => onFault('a shell', fault),
   });
-  monitor.on('change', onChange);
+  monitor.on('change', () => {
+    for (const vm of fleet.list()) restarts.noteRunning(vm).catch((thrown: unknown) => onFault('the journal', thrown));
+    onChange();
+  });
   monitor.on('sample', onChange);
   monitor.start();
   await hosts.start();
@@ -215,18 +299,30 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   }
   await hosting.sync().catch((thrown: unknown) => onFault('turning the host role on', thrown));
   await moves.recover();
+  departure.sync();
+  restarts.recover();
+  keeper.start();
+  wishes.start();
+  disks.start();
+  // Whatever kept this computer away is over.
+  void pauseAway.wakeUp();
   autopilot.start();
   log.info({ version, fingerprint: identity.fingerprint }, 'engine started');
 
   return async () => {
     autopilot.stop();
+    await departure.stop();
+    wishes.stop();
+    disks.stop();
     desk.close();
     await server?.close();
     await hosting.stop();
+    await stopBallooning();
     await hosts.stop();
     await visits.close();
     await monitor.stop();
     await libvirt.stop();
+    await lessons.close();
     await journal.close();
     await lock.release();
     log.info('engine stopped');

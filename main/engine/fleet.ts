@@ -1,16 +1,18 @@
 import { HomewardError } from '../../shared/errors.ts';
 import type { Level, Vm } from '../../shared/model/vm.ts';
-import { type Connection, readDomain } from '../libvirt/index.ts';
-import type { LocalVm } from '../migrate/index.ts';
+import { type Connection, LibvirtError, libvirtErrorCode, readDomain } from '../libvirt/index.ts';
+import { type LocalVm, VisitRecord } from '../migrate/index.ts';
 import type { Monitor } from '../monitor/index.ts';
 import type { AdoptionStore } from './adoption-store.ts';
+import type { AwayVms } from './away-vms.ts';
 import type { HomeServices } from './home-services.ts';
 import type { Journal } from './journal.ts';
 import type { SettingsStore } from './settings.ts';
 
 export interface FleetOptions {
-  readonly monitor: Pick<Monitor, 'connection' | 'samples' | 'uri' | 'vms' | 'watchAway' | 'watchHome'>;
-  readonly journal: Pick<Journal, 'place'>;
+  readonly monitor: Pick<Monitor, 'connection' | 'lookAgain' | 'samples' | 'uri' | 'vms' | 'watchAway' | 'watchHome'>;
+  readonly journal: Pick<Journal, 'place' | 'wish'>;
+  readonly awayVms: Pick<AwayVms, 'troubles' | 'undefinedHere'>;
   readonly adoptions: AdoptionStore;
   readonly settings: SettingsStore;
   readonly services: Pick<HomeServices, 'refresh'>;
@@ -27,11 +29,14 @@ export class Fleet {
   }
 
   list(): Vm[] {
-    const { monitor, journal, adoptions, settings } = this.#options;
-    return monitor.vms().map((seen): Vm => {
+    const { monitor, journal, adoptions, settings, awayVms } = this.#options;
+    const defined = monitor.vms();
+    return [...defined, ...awayVms.undefinedHere(defined)].map((seen): Vm => {
       const place = journal.place(seen.uuid)?.place ?? { kind: 'home' };
-      const adopted = adoptions.get(seen.uuid) !== undefined;
+      const adopted = adoptions.isReady(seen.uuid);
       const sample = monitor.samples(seen.uuid).at(-1);
+      const wish = journal.wish(seen.uuid);
+      const troubles = awayVms.troubles(seen);
       return {
         uuid: seen.uuid,
         name: seen.name,
@@ -44,6 +49,8 @@ export class Fleet {
         adopted,
         obstacles: adopted ? [] : ['It has not been made ready to move (homeward adopt).'],
         ...(sample === undefined ? {} : { sample }),
+        ...(wish === undefined ? {} : { homeWanted: { reason: wish.reason, since: wish.since } }),
+        ...(troubles.length === 0 ? {} : { awayTroubles: troubles }),
       };
     });
   }
@@ -97,7 +104,7 @@ export class Fleet {
     const adoption = adoptions.need(vm.uuid, vm.name);
     const { disk, network } = await services.refresh(adoption);
     const connection = await this.connection(vm);
-    const { virtType } = readDomain(await connection.domainXml(vm.uuid, { inactive: true }));
+    const { virtType } = readDomain(await this.definition(vm));
     return {
       uuid: vm.uuid,
       name: vm.name,
@@ -113,6 +120,38 @@ export class Fleet {
     };
   }
 
+  /**
+   * Its definition here; of one that is away and was undefined here meanwhile, that which it left with.
+   * @throws HomewardError, LibvirtError
+   */
+  async definition(vm: Pick<Vm, 'connection' | 'uuid'>): Promise<string> {
+    const connection = await this.connection(vm);
+    try {
+      return await connection.domainXml(vm.uuid, { inactive: true });
+    } catch (thrown) {
+      const left = isUnknown(thrown) ? this.#leftWith(vm.uuid) : undefined;
+      if (left === undefined) throw thrown;
+      return left;
+    }
+  }
+
+  /** Defines again what it left with, where libvirt here has lost it. */
+  async putBack(vm: Pick<Vm, 'connection' | 'uuid'>): Promise<void> {
+    const connection = await this.connection(vm);
+    try {
+      await connection.state(vm.uuid);
+    } catch (thrown) {
+      if (!isUnknown(thrown)) throw thrown;
+      const left = this.#leftWith(vm.uuid);
+      if (left !== undefined) await connection.defineXml(left);
+    }
+  }
+
+  #leftWith(uuid: string): string | undefined {
+    const record = VisitRecord.safeParse(this.#options.journal.place(uuid)?.data);
+    return record.success ? record.data.homeXml : undefined;
+  }
+
   connection(vm: Pick<Vm, 'connection'>): Promise<Connection> {
     return this.#options.monitor.connection(vm.connection);
   }
@@ -123,6 +162,11 @@ export class Fleet {
     else this.#options.monitor.watchAway(vm, away);
   }
 
+  /** Its host is there again: what it does is asked at once. */
+  lookAgain(vm: string): void {
+    this.#options.monitor.lookAgain(vm);
+  }
+
   async setLevel(vm: Vm, level: Level): Promise<Vm> {
     await this.#options.settings.update((settings) => ({
       ...settings,
@@ -130,4 +174,8 @@ export class Fleet {
     }));
     return this.need(vm.uuid);
   }
+}
+
+function isUnknown(thrown: unknown): boolean {
+  return thrown instanceof LibvirtError && thrown.code === libvirtErrorCode.NO_DOMAIN;
 }

@@ -21,7 +21,7 @@ export class HomeFacts {
 
   constructor(options: HomeFactsOptions) {
     this.#options = options;
-    this.#facts = new LocalFacts({ ...options, name: options.name() });
+    this.#facts = new LocalFacts(options);
   }
 
   async read(): Promise<HostFacts> {

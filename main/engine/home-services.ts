@@ -12,8 +12,8 @@ export interface HomeService {
 
 export interface HomeServicesOptions {
   readonly runtimeFolder: string;
-  /** Who may write a VM's disk when a daemon begins anew: whoever the journal says has the VM. */
-  readonly writerOf: (vm: string) => Writer;
+  /** Who may write a VM's disk when a daemon begins anew: whoever the journal says has the VM, or may come to have it. */
+  readonly writersOf: (vm: string) => readonly Writer[];
   /** User as whom libvirt runs QEMU there, where it is not ours. */
   readonly qemuUid: (connection: ConnectionName) => Promise<number | undefined>;
   readonly onFault: (what: string, thrown: unknown) => void;
@@ -68,7 +68,9 @@ export class HomeServices {
     const folder = this.folder(adoption.vm);
     const { grantUid, granted } = await this.#user(adoption);
     const disk = await HomeDisk.ensure({ vm: adoption.vm, folder, disks: adoption.disks, grantUid });
-    if ((await disk.writers()).length === 0) await disk.allow(this.#options.writerOf(adoption.vm));
+    if ((await disk.writers()).length === 0) {
+      for (const writer of this.#options.writersOf(adoption.vm)) await disk.allow(writer);
+    }
     const network =
       adoption.nics.length === 0
         ? undefined

@@ -1,6 +1,6 @@
 import { HomewardError } from '../../shared/errors.ts';
 import type { HostSettings, Status } from '../../shared/rpc.ts';
-import { Announcer } from '../discovery/index.ts';
+import { type Announcement, Announcer } from '../discovery/index.ts';
 import { HostRole } from '../host/index.ts';
 import type { Libvirt } from '../libvirt/index.ts';
 import { LinkServer } from '../link/index.ts';
@@ -15,11 +15,15 @@ export interface HostingOptions {
   readonly settings: SettingsStore;
   /** Short: sockets lie below it. */
   readonly folder: string;
+  /** Outlives a reboot. */
+  readonly bookFile: string;
   readonly version: string;
   /** `homeward host`: on for as long as this engine runs, whatever the settings say. */
   readonly forced: boolean;
   readonly onChange: () => void;
   readonly onFault: (what: string, thrown: unknown) => void;
+  /** A sentence for this computer's owner about a visitor. */
+  readonly onNews: (sentence: string) => void;
 }
 
 interface Open {
@@ -46,6 +50,26 @@ export class Hosting {
     return change;
   }
 
+  /** This computer is called something else now: what is announced has to say so. */
+  renamed(): Promise<void> {
+    const change = this.#changing.then(async () => {
+      const open = this.#open;
+      await open?.announcer.start(this.#announcement(open.server.port));
+    });
+    // The name holds all the same, and is announced at the latest with the next change of network.
+    const told = change.catch((thrown: unknown) => this.#options.onFault('mDNS', thrown));
+    this.#changing = told;
+    return told;
+  }
+
+  /** Asks the laptop of a visitor to bring it home. @throws HomewardError as `HostRole.sendHome` */
+  sendHome(visit: string): void {
+    if (this.#open === undefined) {
+      throw new HomewardError('refused', 'This computer takes no visitors.', { hint: 'See: homeward host status' });
+    }
+    this.#open.role.sendHome(visit);
+  }
+
   /** The engine goes; visitors stay. */
   async stop(): Promise<void> {
     await this.#changing;
@@ -54,10 +78,12 @@ export class Hosting {
 
   status(): Status['host'] {
     const port = this.#open?.server.port;
+    const past = this.#open?.role.past() ?? [];
     return {
       enabled: this.#open !== undefined,
       ...(port === undefined ? {} : { port }),
       visitors: this.#open?.role.visits() ?? [],
+      ...(past.length === 0 ? {} : { past }),
     };
   }
 
@@ -91,14 +117,17 @@ export class Hosting {
 
   async #turnOn(): Promise<void> {
     if (this.#open !== undefined) return;
-    const { identity, peers, desk, libvirt, settings, folder, version, onChange, onFault } = this.#options;
+    const { identity, peers, desk, libvirt, settings, folder, bookFile, version, onChange, onFault, onNews } =
+      this.#options;
     const role = new HostRole({
       folder,
+      bookFile,
       settings: () => this.settings,
       libvirt,
       version,
-      name: settings.current.name,
+      name: () => settings.current.name,
       onFault: (thrown) => onFault('host role', thrown),
+      onNews,
     });
     role.onChange(onChange);
     await role.start();
@@ -114,7 +143,7 @@ export class Hosting {
         onPairing: (connection, fingerprint, address) => desk.receive(connection, fingerprint, address),
         onFault: (thrown) => onFault('link', thrown),
       });
-      await announcer.start({ fingerprint: identity.fingerprint, name: settings.current.name, port: server.port });
+      await announcer.start(this.#announcement(server.port));
     } catch (thrown) {
       await server?.close();
       await role.stop();
@@ -127,6 +156,11 @@ export class Hosting {
     });
     this.#open = { role, server, announcer, stopHearingOfRevocations };
     onChange();
+  }
+
+  #announcement(port: number): Announcement {
+    const { identity, settings } = this.#options;
+    return { fingerprint: identity.fingerprint, name: settings.current.name, port };
   }
 
   async #turnOff(): Promise<void> {

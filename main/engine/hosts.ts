@@ -5,6 +5,7 @@ import type { WantedStream } from '../../shared/wire.ts';
 import { Discovery, type FoundHost } from '../discovery/index.ts';
 import { HostLink, measureLink } from '../link/index.ts';
 import type { Identity, PeerStore } from '../trust/index.ts';
+import { LinkMeter } from './link-meter.ts';
 import type { SettingsStore } from './settings.ts';
 
 /** A paired host with its link, up or not. */
@@ -21,6 +22,8 @@ export interface HostsOptions {
   readonly peers: PeerStore;
   readonly settings: SettingsStore;
   readonly onWanted: (wanted: WantedStream) => Promise<Duplex>;
+  /** Whether a shell looks on; without one nothing is counted. */
+  readonly watched: () => boolean;
   readonly onChange: () => void;
   readonly onFault: (what: string, thrown: unknown) => void;
 }
@@ -29,7 +32,10 @@ const factsEveryMs = 10_000;
 const linkProbeBytes = 4 * 1024 * 1024;
 
 interface Paired extends KnownHost {
+  readonly meter: LinkMeter;
   upSinceMs?: number | undefined;
+  /** When it went down, on the clock. */
+  downSince?: string | undefined;
   /** Where it answered last. */
   address?: HostAddress | undefined;
   facts?: HostFacts;
@@ -44,6 +50,7 @@ export class Hosts {
   readonly #paired = new Map<string, Paired>();
   readonly #upListeners = new Set<(host: KnownHost) => void>();
   readonly #goneListeners = new Set<(host: KnownHost) => void>();
+  readonly #homeWantedListeners = new Set<(host: KnownHost, visit: string) => void>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: HostsOptions) {
@@ -89,6 +96,7 @@ export class Hosts {
   list(): Host[] {
     const paired = [...this.#paired.values()].map((host): Host => {
       const reachable = host.link.state === 'up';
+      const traffic = reachable && this.#options.watched() ? host.meter.read(host.link, performance.now()) : undefined;
       return {
         fingerprint: host.fingerprint,
         name: host.name,
@@ -97,9 +105,11 @@ export class Hosts {
         paired: true,
         reachable,
         ...(reachable ? {} : { obstacle: host.link.obstacle?.message ?? 'It does not answer.' }),
+        ...(reachable || host.downSince === undefined ? {} : { unreachableSince: host.downSince }),
         ...(host.facts === undefined ? {} : { facts: host.facts }),
         ...(host.benchmark === undefined ? {} : { benchmark: host.benchmark }),
         ...(host.link.roundTripMs === undefined ? {} : { roundTripMs: host.link.roundTripMs }),
+        ...(traffic === undefined ? {} : { traffic }),
       };
     });
     const strangers = [...this.#found.values()]
@@ -163,6 +173,15 @@ export class Hosts {
       });
     }
     return host;
+  }
+
+  isUp(fingerprint: string): boolean {
+    return this.#paired.get(fingerprint)?.link.state === 'up';
+  }
+
+  /** Undefined where it is not paired any more. */
+  linkTo(fingerprint: string): HostLink | undefined {
+    return this.#paired.get(fingerprint)?.link;
   }
 
   /** A paired host that answers: the one named, or the only sensible one. @throws HomewardError */
@@ -239,6 +258,11 @@ export class Hosts {
     this.#goneListeners.add(listener);
   }
 
+  /** The owner of a host asks for a visitor, by its visit there, to be brought home. */
+  onHomeWanted(listener: (host: KnownHost, visit: string) => void): void {
+    this.#homeWantedListeners.add(listener);
+  }
+
   #dial(fingerprint: string, name: string): Paired {
     const link = new HostLink({
       identity: this.#options.identity,
@@ -249,16 +273,21 @@ export class Hosts {
         if (state === 'gone') for (const listener of this.#goneListeners) listener(host);
         this.#options.onChange();
       },
+      onHomeWanted: (visit) => {
+        for (const listener of this.#homeWantedListeners) listener(host, visit);
+      },
       onFault: (thrown) => this.#options.onFault('link', thrown),
     });
     const host: Paired = {
       fingerprint,
       name,
       link,
+      meter: new LinkMeter(),
       stableMs: () => (host.upSinceMs === undefined ? 0 : performance.now() - host.upSinceMs),
     };
     link.onState((state) => {
       host.address = link.address ?? host.address;
+      if (host.upSinceMs !== undefined && state !== 'up') host.downSince = new Date().toISOString();
       host.upSinceMs = state === 'up' ? performance.now() : undefined;
       if (state === 'up') this.#cameUp(host);
       this.#options.onChange();
@@ -292,11 +321,15 @@ export class Hosts {
     return address === undefined || includes(found, address) ? [...found] : [...found, address];
   }
 
-  /** Where to try: behind each address added by hand there may be any host. */
+  /**
+   * Where to try: where it announces itself, where it answered last (this network may not carry announcements), and
+   * addresses added by hand, behind each of which there may be any host.
+   */
   #addresses(fingerprint: string): HostAddress[] {
+    const { address: last } = this.#paired.get(fingerprint) ?? {};
     const found = this.#found.get(fingerprint)?.addresses ?? [];
-    const manual = this.#options.settings.current.manualHosts.filter((address) => !includes(found, address));
-    return [...found, ...manual];
+    const known = last === undefined || includes(found, last) ? found : [...found, last];
+    return [...known, ...this.#options.settings.current.manualHosts.filter((address) => !includes(known, address))];
   }
 
   #foundHost(host: FoundHost): void {

@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
-import { VmUuid } from '../../shared/model/identifiers.ts';
+import { Token, VmUuid } from '../../shared/model/identifiers.ts';
 import { Move } from '../../shared/model/move.ts';
 import { Place } from '../../shared/model/vm.ts';
 import { Decision } from '../../shared/rpc.ts';
@@ -14,6 +14,15 @@ export const RecoveryData = z.record(z.string(), z.json());
 export type RecoveryData = z.infer<typeof RecoveryData>;
 export const maxDataBytes = 1024 * 1024;
 
+/** A VM at this visit is to come home as soon as it can; it lapses with the visit. */
+export const HomeWish = z.object({
+  visit: Token,
+  reason: z.string().max(2_000),
+  askedBy: Move.shape.askedBy,
+  since: z.iso.datetime(),
+});
+export type HomeWish = z.infer<typeof HomeWish>;
+
 /** Left out: what was written before still holds. Null: no longer needed. */
 const Data = RecoveryData.nullable().optional();
 
@@ -21,6 +30,7 @@ const Stamp = { seq: z.int().min(1), at: z.iso.datetime() };
 export const JournalEntry = z.discriminatedUnion('kind', [
   z.object({ ...Stamp, kind: z.literal('move'), move: Move, data: Data }),
   z.object({ ...Stamp, kind: z.literal('place'), vm: VmUuid, place: Place, data: Data }),
+  z.object({ ...Stamp, kind: z.literal('wish'), vm: VmUuid, wish: HomeWish.nullable() }),
   z.object({ ...Stamp, kind: z.literal('decision'), decision: Decision }),
   z.object({ ...Stamp, kind: z.literal('event'), text: z.string().max(10_000) }),
 ]);

@@ -3,7 +3,7 @@ import type { Move } from '../../shared/model/move.ts';
 import type { Place } from '../../shared/model/vm.ts';
 import type { LogEntry } from '../../shared/rpc.ts';
 import { maxLineBytes } from '../../shared/wire.ts';
-import { type JournalEntry, lineOf, type RecoveryData } from './journal-lines.ts';
+import { type HomeWish, type JournalEntry, lineOf, type RecoveryData } from './journal-lines.ts';
 
 export interface MoveRecord {
   readonly move: Move;
@@ -34,6 +34,7 @@ export class JournalMemory {
   /** Ordered by latest entry: a move is put at the end again whenever it is heard of. */
   readonly #moves = new Map<string, EntryOf<'move'>>();
   readonly #places = new Map<VmUuid, EntryOf<'place'>>();
+  readonly #wishes = new Map<VmUuid, EntryOf<'wish'>>();
   readonly #notes: Note[] = [];
   #lastSeq = 0;
 
@@ -56,6 +57,9 @@ export class JournalMemory {
         this.#places.set(entry.vm, { ...entry, data: entry.data === undefined ? before?.data : entry.data });
         return;
       }
+      case 'wish':
+        this.#wishes.set(entry.vm, entry);
+        return;
       case 'decision':
       case 'event':
         this.#notes.push(entry);
@@ -82,6 +86,13 @@ export class JournalMemory {
     return [...this.#places.values()].map(placeRecord);
   }
 
+  /** Undefined where nobody wants it home, or the visit it was wanted home from is over. */
+  wish(vm: VmUuid): HomeWish | undefined {
+    const wish = this.#wishes.get(vm)?.wish;
+    const place = this.#places.get(vm)?.place;
+    return wish && place?.kind === 'away' && place.visit === wish.visit ? wish : undefined;
+  }
+
   history(limit: number): LogEntry[] {
     const newestFirst = [...this.#moves.values(), ...this.#notes].sort((a, b) => b.seq - a.seq);
     const log: LogEntry[] = [];
@@ -98,7 +109,8 @@ export class JournalMemory {
   /** Entries that say the same for recovery, with as much of the log, newest first, as fits `maxLogBytes`. */
   compact(maxLogBytes: number): JournalEntry[] {
     const moves = [...this.#moves.values()];
-    const needed: JournalEntry[] = [...this.#places.values(), ...moves.filter(neededForRecovery)];
+    const wishes = [...this.#wishes.values()].filter(({ vm }) => this.wish(vm) !== undefined);
+    const needed: JournalEntry[] = [...this.#places.values(), ...wishes, ...moves.filter(neededForRecovery)];
     const ended = moves.filter((entry) => !neededForRecovery(entry)).map((entry) => ({ ...entry, data: undefined }));
     const newestFirst = [...ended, ...this.#notes].sort((a, b) => b.seq - a.seq);
     let bytes = 0;

@@ -5,14 +5,18 @@ import type { VmUuid } from '../../shared/model/identifiers.ts';
 import type { Move } from '../../shared/model/move.ts';
 import type { Place } from '../../shared/model/vm.ts';
 import type { Decision, Finding, LogEntry } from '../../shared/rpc.ts';
-import { JournalEntry, lineOf, maxDataBytes, type RecoveryData, readLines } from './journal-lines.ts';
+import { type HomeWish, JournalEntry, lineOf, maxDataBytes, type RecoveryData, readLines } from './journal-lines.ts';
 import { hasEnded, JournalMemory, type MoveRecord, type PlaceRecord } from './journal-memory.ts';
 import { asideName, damageFindings, replaceFile, syncFolder, writeError } from './stored-file.ts';
+
+export type { PlaceRecord } from './journal-memory.ts';
 
 export type NewEntry =
   /** `data` left out: what was written for this move before still holds; null: no longer needed. */
   | { readonly kind: 'move'; readonly move: Move; readonly data?: RecoveryData | null }
   | { readonly kind: 'place'; readonly vm: VmUuid; readonly place: Place; readonly data?: RecoveryData | null }
+  /** Null: not wanted any more. */
+  | { readonly kind: 'wish'; readonly vm: VmUuid; readonly wish: HomeWish | null }
   | { readonly kind: 'decision'; readonly decision: Decision }
   | { readonly kind: 'event'; readonly text: string };
 
@@ -35,6 +39,8 @@ export interface Journal {
   /** Undefined: never written, so at home. */
   place(vm: VmUuid): PlaceRecord | undefined;
   places(): readonly PlaceRecord[];
+  /** That the VM come home from where it is; undefined where nobody asked. */
+  wish(vm: VmUuid): HomeWish | undefined;
   /** Newest first, each move once in its latest state; fewer than `limit` where more would not fit one RPC line. */
   history(limit: number): LogEntry[];
   close(): Promise<void>;
@@ -198,6 +204,10 @@ class JournalFile implements Journal {
 
   places(): readonly PlaceRecord[] {
     return this.#memory.places();
+  }
+
+  wish(vm: VmUuid): HomeWish | undefined {
+    return this.#memory.wish(vm);
   }
 
   history(limit: number): LogEntry[] {

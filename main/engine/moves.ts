@@ -2,26 +2,39 @@ import { randomBytes } from 'node:crypto';
 import { HomewardError } from '../../shared/errors.ts';
 import { isOver } from '../../shared/machine/move-machine.ts';
 import type { Direction, Move } from '../../shared/model/move.ts';
+import type { VisitEnd } from '../../shared/model/visit-end.ts';
 import type { Place, Vm } from '../../shared/model/vm.ts';
 import type { Plan } from '../../shared/rpc.ts';
-import type { Libvirt } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
-import { type LocalVm, MoveEffects, MoveRun, type MoveSink, parseMoveData, VisitRecord } from '../migrate/index.ts';
-import { type Away, settleEnded } from './ended-visit.ts';
+import { steadyStats } from '../memory/index.ts';
+import {
+  type LocalVm,
+  MoveEffects,
+  type MoveEffectsOptions,
+  MoveRun,
+  type MoveSink,
+  parseMoveData,
+  VisitRecord,
+} from '../migrate/index.ts';
+import { type Away, endedUnknown, takeBack } from './ended-visit.ts';
 import type { Fleet } from './fleet.ts';
+import { goOn } from './go-on.ts';
 import type { Hosts, KnownHost } from './hosts.ts';
 import type { Journal } from './journal.ts';
 import type { Planner } from './planner.ts';
 import type { Visits } from './visits.ts';
 
 export interface MovesOptions {
-  readonly libvirt: Libvirt;
   readonly journal: Journal;
-  readonly fleet: Pick<Fleet, 'follow' | 'local' | 'need' | 'needReady' | 'settled'>;
-  readonly hosts: Pick<Hosts, 'need' | 'onUp' | 'onVisitGone' | 'usable'>;
-  readonly visits: Pick<Visits, 'end' | 'has' | 'open'>;
+  readonly fleet: Pick<Fleet, 'follow' | 'local' | 'need' | 'needReady' | 'putBack' | 'settled'>;
+  readonly hosts: Pick<Hosts, 'linkTo' | 'need' | 'usable'>;
+  readonly visits: Pick<Visits, 'connection' | 'end' | 'open'>;
   readonly planner: Pick<Planner, 'plan'>;
+  /** Whether memory that a guest does not use may be taken before it comes home. */
+  readonly mayShrink: () => boolean;
   readonly onChange: (move: Move) => void;
+  /** A move is over, whatever came of it. */
+  readonly onEnded: (host: KnownHost) => void;
   readonly onFault: (what: string, thrown: unknown) => void;
 }
 
@@ -30,7 +43,22 @@ const visitDamaged = 'Its disk is at home, whatever became of the VM: shut it do
 export interface Asked {
   readonly by: Move['askedBy'];
   readonly reason: string;
+  /** From now; a VM that is not home by then, or cannot be, stays where it is. */
+  readonly deadlineMs?: number | undefined;
+  /** False where it is to come late rather than stay. */
+  readonly pausesWhenLate?: boolean | undefined;
 }
+
+/** What a move goes by. */
+type Terms = Pick<MoveEffectsOptions, 'deadlineMs' | 'guestBytesPerSec' | 'pausesWhenLate' | 'postcopyObstacle'>;
+
+/** A move that is taken up copies nothing anew. */
+const takenUp: Terms = {
+  postcopyObstacle: undefined,
+  guestBytesPerSec: undefined,
+  deadlineMs: undefined,
+  pausesWhenLate: undefined,
+};
 
 const takeUpAgainMs = 5_000;
 
@@ -60,7 +88,7 @@ export class Moves {
 
   /** @throws HomewardError `vm-busy`, `vm-away`, `not-ready`, `unknown-host`, `incompatible` …: nothing has happened then. */
   offload(vm: Vm, hostKey: string | undefined, asked: Asked): Promise<Move> {
-    return this.#starts(vm, async () => {
+    return this.exclusively(vm, async () => {
       if (vm.place.kind === 'away') {
         throw new HomewardError('vm-away', `${vm.name} is already away, on ${vm.place.hostName}.`, {
           hint: `Bring it home first: homeward home ${vm.name}`,
@@ -75,6 +103,7 @@ export class Moves {
         visit: randomBytes(16).toString('hex'),
         migrationFolder: `/tmp/homeward-${randomBytes(8).toString('hex')}`,
         homeXml,
+        balloonBytes: (await steadyStats(local.connection, vm.uuid, vm.memoryBytes)).currentBytes,
       };
       return this.#run(vm, 'out', host, record, local, plan, asked);
     });
@@ -82,23 +111,56 @@ export class Moves {
 
   /** @throws HomewardError `vm-home`, `vm-busy`, `host-unreachable`: nothing has happened then; `vm-not-running` */
   home(vm: Vm, asked: Asked): Promise<Move> {
-    return this.#starts(vm, async () => {
+    const askedMs = performance.now();
+    return this.exclusively(vm, async () => {
       if (vm.place.kind === 'home') {
         throw new HomewardError('vm-home', `${vm.name} is already at home.`, {
           hint: `To move it out: homeward offload ${vm.name}`,
         });
       }
       const host = this.#options.hosts.usable(vm.place.host);
-      if (await hasEnded(host.link, vm.place.visit)) {
-        await settleEnded(this.#options, vm, vm.place, host.link);
-        throw new HomewardError('vm-not-running', `${vm.name} ended while it was away; its disk is back home.`, {
-          hint: `Start it here: virsh -c qemu:///${vm.connection} start ${vm.name}`,
+      needSameName(vm);
+      const end = await endOf(host.link, vm.place.visit);
+      if (end?.why === 'forgotten' && asked.by !== 'user') {
+        throw new HomewardError('refused', `${vm.place.hostName} answers and knows nothing of ${vm.name}.`, {
+          hint: `Go on from its disk, when you are sure: homeward restart-here ${vm.name}`,
         });
       }
+      if (end !== undefined) {
+        await takeBack(this.#options, vm, vm.place, end, host.link);
+        throw new HomewardError('vm-not-running', `${vm.name} ended while it was away; its disk is back home.`, {
+          hint: `Start it here: homeward restart-here ${vm.name}`,
+        });
+      }
+      await this.#options.fleet.putBack(vm);
+      const place = this.#options.journal.place(vm.uuid)?.place;
+      // Paused while this computer was away, it would be so at home.
+      if (place?.kind === 'away' && place.pausedSince !== undefined) await goOn(this.#options, vm.uuid, place);
       const plan = await this.#possible(vm, 'home', host);
       const local = await this.#options.fleet.local(vm);
-      return this.#run(vm, 'home', host, this.#recordOf(vm), local, plan, asked);
+      const { deadlineMs } = asked;
+      const left =
+        deadlineMs === undefined ? {} : { deadlineMs: Math.max(0, deadlineMs - (performance.now() - askedMs)) };
+      return this.#run(vm, 'home', host, this.#recordOf(vm), local, plan, { ...asked, ...left });
     });
+  }
+
+  /**
+   * Does something with a VM during which it can neither be moved nor anything else of this kind be done with it.
+   * @throws HomewardError `vm-busy` where it is being moved; what `act` throws
+   */
+  async exclusively<T>(vm: Pick<Vm, 'name' | 'uuid'>, act: () => Promise<T>): Promise<T> {
+    if (this.isMoving(vm.uuid)) {
+      throw new HomewardError('vm-busy', `${vm.name} is already being moved.`, {
+        hint: `See it with: homeward status; or stop it with: homeward cancel ${vm.name}`,
+      });
+    }
+    this.#starting.add(vm.uuid);
+    try {
+      return await act();
+    } finally {
+      this.#starting.delete(vm.uuid);
+    }
   }
 
   /** The move in its end state. @throws HomewardError `bad-input` */
@@ -114,10 +176,28 @@ export class Moves {
     return known.move;
   }
 
-  cancel(vm: Vm): Move {
+  /** @param reason a clause for people, where not the user asked */
+  cancel(vm: Vm, reason?: string): Move {
     const run = this.#need(vm);
-    run.cancel();
+    run.cancel(reason);
     return run.move;
+  }
+
+  /**
+   * Ends a move that waits for a host which is lost for good: nothing of the VM's memory is whole. Resolves when what home
+   * had of it is gone and its disk is home; at once where the VM does not move.
+   * @throws HomewardError `vm-busy` where the host answers, or the move ends without it
+   */
+  async giveUp(vm: Vm): Promise<void> {
+    const run = this.#current(vm.uuid);
+    if (run === undefined) return;
+    if (this.#options.hosts.linkTo(run.move.host)?.state === 'up') {
+      throw new HomewardError('vm-busy', `${vm.name} is being moved, and ${run.move.hostName} can be reached.`, {
+        hint: 'Let it finish; see: homeward status',
+      });
+    }
+    run.giveUp();
+    await run.ended;
   }
 
   finishNow(vm: Vm): Move {
@@ -131,18 +211,12 @@ export class Moves {
     const { journal, onFault } = this.#options;
     const moving = new Set(journal.openMoves().map(({ move }) => move.vm));
     for (const { vm, place, data } of journal.places()) {
-      if (place.kind !== 'away' || moving.has(vm)) continue;
+      if (place.kind !== 'away' || place.restarting !== undefined || moving.has(vm)) continue;
       await this.#openVisit(vm, place, data).catch((thrown: unknown) => onFault('reopening a visit', thrown));
     }
     for (const { move, data } of journal.openMoves()) {
       void this.#takeUpAtLast(move, data);
     }
-    // Visits that nothing here refers to are left-overs of a fence that could not reach the host.
-    this.#options.hosts.onUp((host) => {
-      this.#endStrayVisits(host.link).catch((thrown: unknown) => onFault('ending stray visits', thrown));
-      this.#takeBackEnded(host);
-    });
-    this.#options.hosts.onVisitGone((host) => this.#takeBackEnded(host));
   }
 
   /** libvirt may still be starting, as after a reboot: tried until it is there. */
@@ -167,41 +241,11 @@ export class Moves {
     const { fleet, hosts } = this.#options;
     const host = hosts.need(move.host);
     const local = await fleet.local(await fleet.settled(move.vm));
-    const run = await this.#build(move, data, local, host, undefined);
+    const run = await this.#build(move, data, local, host, takenUp);
     if (this.#options.journal.place(move.vm)?.place.kind === 'away')
       await this.#follow(move.vm, data.record, local, host);
     this.#inherited.delete(move.vm);
     run.post({ kind: 'engine-restarted' });
-  }
-
-  #takeBackEnded(host: KnownHost): void {
-    this.#settleEndedAt(host).catch((thrown: unknown) =>
-      this.#options.onFault('taking back the disk of a VM that ended while away', thrown),
-    );
-  }
-
-  /** Only where the host says so itself: one that cannot be asked, or knows nothing of a visit, proves nothing. */
-  async #settleEndedAt({ link, fingerprint }: KnownHost): Promise<void> {
-    if (link.state !== 'up') return;
-    for (const { visit, state } of (await link.call('visit.list', {})).visits) {
-      const away = state === 'gone' ? this.#restingIn(visit, fingerprint) : undefined;
-      if (away === undefined) continue;
-      this.#starting.add(away.vm);
-      try {
-        await settleEnded(this.#options, await this.#options.fleet.settled(away.vm), away.place, link);
-      } finally {
-        this.#starting.delete(away.vm);
-      }
-    }
-  }
-
-  /** A VM on the move is not resting: what becomes of it is the move's business, and looked at when that is over. */
-  #restingIn(visit: string, host: string): { readonly vm: string; readonly place: Away } | undefined {
-    for (const { vm, place } of this.#options.journal.places()) {
-      if (place.kind !== 'away' || place.visit !== visit || place.host !== host) continue;
-      return this.isMoving(vm) ? undefined : { vm, place };
-    }
-    return undefined;
   }
 
   async #openVisit(vm: string, place: Away, data: unknown): Promise<void> {
@@ -214,24 +258,6 @@ export class Moves {
   async #follow(vm: string, record: VisitRecord, local: LocalVm, host: KnownHost): Promise<void> {
     const visitLink = await this.#options.visits.open(record, local, host.link);
     this.#options.fleet.follow(vm, () => visitLink.connection());
-  }
-
-  async #endStrayVisits(link: HostLink): Promise<void> {
-    const { visits } = await link.call('visit.list', {});
-    for (const { visit } of visits) {
-      if (!this.#isReferredTo(visit)) await link.call('visit.end', { visit });
-    }
-  }
-
-  /**
-   * By the journal first: right after a start no visit has been opened yet, and ending one that a VM lives in
-   * would be ending the VM.
-   */
-  #isReferredTo(visit: string): boolean {
-    const { journal, visits } = this.#options;
-    if (visits.has(visit)) return true;
-    const away = journal.places().some(({ place }) => place.kind === 'away' && place.visit === visit);
-    return away || journal.openMoves().some(({ data }) => parseMoveData(data)?.record.visit === visit);
   }
 
   async #run(
@@ -257,8 +283,16 @@ export class Moves {
       cancellable: true,
       mode: 'precopy',
       phases: [],
+      ...(asked.deadlineMs === undefined ? {} : { deadlineAt: new Date(Date.now() + asked.deadlineMs).toISOString() }),
     };
-    const run = await this.#build(move, { record }, local, host, plan.postcopyObstacle);
+    const { sample } = vm;
+    const terms = {
+      postcopyObstacle: plan.postcopyObstacle,
+      guestBytesPerSec: sample === undefined ? undefined : sample.diskBytesPerSec + sample.netBytesPerSec,
+      deadlineMs: asked.deadlineMs,
+      pausesWhenLate: asked.pausesWhenLate,
+    };
+    const run = await this.#build(move, { record }, local, host, terms);
     try {
       await run.begin();
     } catch (thrown) {
@@ -275,26 +309,29 @@ export class Moves {
     data: ConstructorParameters<typeof MoveRun>[1],
     local: LocalVm,
     host: KnownHost,
-    postcopyObstacle: string | undefined,
+    terms: Terms,
   ): Promise<MoveRun> {
-    const { libvirt, visits } = this.#options;
+    const { visits } = this.#options;
     const visitLink = await visits.open(data.record, local, host.link);
-    if (move.direction === 'out' && data.socketName !== undefined) await visitLink.carryOnOut(data.socketName);
+    if (data.socketName !== undefined) await visitLink.carryOn(data.socketName, move.direction);
     const effects = new MoveEffects({
-      libvirt,
       link: host.link,
       linkStableMs: () => host.stableMs(),
       vm: local,
       visitLink,
-      postcopyObstacle,
+      direction: move.direction,
+      mayShrink: this.#options.mayShrink,
+      ...terms,
       recordPlace: (run) => this.#recordPlace(run),
       visitEnded: (visit) => visits.end(visit),
     });
     const run = new MoveRun(move, data, effects, this.#sink());
     this.#runs.set(move.vm, run);
-    const deaf = host.link.onState((state) => run.noteLink(state === 'up'));
-    void run.ended.then(deaf);
-    void run.ended.then(() => this.#takeBackEnded(host));
+    const stopHearing = host.link.onState((state) => run.noteLink(state === 'up'));
+    void run.ended.then(() => {
+      stopHearing();
+      this.#options.onEnded(host);
+    });
     return run;
   }
 
@@ -313,7 +350,9 @@ export class Moves {
       const local = await fleet.local(fleet.need(move.vm));
       await this.#follow(move.vm, data.record, local, this.#options.hosts.need(move.host));
     } else {
-      await journal.append({ kind: 'place', vm: move.vm, place: { kind: 'home' }, data: null });
+      const ended = { why: 'lost-moving', at: new Date().toISOString(), hostName: move.hostName } as const;
+      const place: Place = { kind: 'home', ...(state.outcome === 'lost' ? { ended } : {}) };
+      await journal.append({ kind: 'place', vm: move.vm, place, data: null });
       fleet.follow(move.vm, undefined);
     }
   }
@@ -326,20 +365,6 @@ export class Moves {
       changed: onChange,
       failed: (step, thrown) => onFault(`a move, ${step}`, thrown),
     };
-  }
-
-  async #starts(vm: Vm, start: () => Promise<Move>): Promise<Move> {
-    if (this.isMoving(vm.uuid)) {
-      throw new HomewardError('vm-busy', `${vm.name} is already being moved.`, {
-        hint: `See it with: homeward status; or stop it with: homeward cancel ${vm.name}`,
-      });
-    }
-    this.#starting.add(vm.uuid);
-    try {
-      return await start();
-    } finally {
-      this.#starting.delete(vm.uuid);
-    }
   }
 
   async #possible(vm: Vm, direction: Direction, host: KnownHost): Promise<Plan> {
@@ -380,7 +405,16 @@ export class Moves {
 }
 
 /** As the move machine sees it: the sandbox is the visitor, so without it there is no copy at the host. */
-async function hasEnded(link: HostLink, visit: string): Promise<boolean> {
+async function endOf(link: HostLink, visit: string): Promise<VisitEnd | undefined> {
   const there = (await link.call('visit.list', {})).visits.find((listed) => listed.visit === visit);
-  return there === undefined || there.state === 'gone';
+  if (there === undefined) return { ...endedUnknown(), why: 'forgotten' };
+  return there.state === 'gone' ? (there.end ?? endedUnknown()) : undefined;
+}
+
+/** libvirt takes a VM in under no other name than the one its UUID has there. */
+function needSameName({ name, awayTroubles }: Vm): void {
+  if (awayTroubles?.includes('renamed') !== true) return;
+  throw new HomewardError('incompatible', `${name} was renamed here while it was away.`, {
+    hint: 'Give it back the name it left with (virsh domrename), bring it home, then rename it.',
+  });
 }

@@ -3,6 +3,7 @@ import { HomewardError } from '../../shared/errors.ts';
 import type { HostFacts } from '../../shared/model/host.ts';
 import type { Direction } from '../../shared/model/move.ts';
 import type { Vm } from '../../shared/model/vm.ts';
+import { planMove, planned } from '../../shared/plan/homecoming.ts';
 import { preflight } from '../../shared/plan/preflight.ts';
 import type { Plan } from '../../shared/rpc.ts';
 import { cpuElement, type DomainDescription, readDomain } from '../libvirt/index.ts';
@@ -12,7 +13,7 @@ import type { Hosts, KnownHost } from './hosts.ts';
 import type { OwnName } from './own-name.ts';
 
 export interface PlannerOptions {
-  readonly fleet: Pick<Fleet, 'connection'>;
+  readonly fleet: Pick<Fleet, 'connection' | 'definition'>;
   readonly hosts: Pick<Hosts, 'find' | 'freshFacts'>;
   readonly homeFacts: () => Promise<HostFacts>;
   readonly ownName: () => Promise<OwnName>;
@@ -33,12 +34,13 @@ export class Planner {
   }
 
   /** @throws HomewardError where the host cannot be asked */
-  async plan(vm: Vm, direction: Direction, host: KnownHost): Promise<Verdict> {
+  async plan(vm: Vm, direction: Direction, host: KnownHost, deadlineMs?: number): Promise<Verdict> {
     const { fleet, hosts, homeFacts } = this.#options;
     const [home, away, name] = await Promise.all([homeFacts(), hosts.freshFacts(host), this.#options.ownName()]);
-    const connection = await fleet.connection(vm);
     const runsAtHome = direction === 'out' && vm.state !== 'shutoff';
-    const xml = await connection.domainXml(vm.uuid, runsAtHome ? { migratable: true } : { inactive: true });
+    const xml = runsAtHome
+      ? await (await fleet.connection(vm)).domainXml(vm.uuid, { migratable: true })
+      : await fleet.definition(vm);
     const description = readDomain(xml);
     const cpuXml = cpuElement(xml);
     const cpuVerdict =
@@ -64,6 +66,20 @@ export class Planner {
       direction === 'out' ? 'linkOutBytesPerSec' : 'linkHomeBytesPerSec'
     ];
     const expectedBytes = vm.sample?.usedMemoryBytes ?? vm.memoryBytes;
+    const way =
+      linkBytesPerSec === undefined
+        ? undefined
+        : planMove({
+            direction,
+            touchedBytes: expectedBytes,
+            dirtyBytesPerSec: vm.sample?.dirtyBytesPerSec,
+            linkBytesPerSec,
+            linkTrendPerSec: 0,
+            linkStableMs: host.stableMs(),
+            deadlineMs,
+            postcopyObstacle: verdict.postcopyObstacle,
+            finishNowAsked: false,
+          });
     const plan: Plan = {
       vm: vm.uuid,
       vmName: vm.name,
@@ -76,7 +92,9 @@ export class Planner {
       postcopy: verdict.postcopy,
       ...(verdict.postcopyObstacle === undefined ? {} : { postcopyObstacle: verdict.postcopyObstacle }),
       expectedBytes,
-      ...(linkBytesPerSec === undefined ? {} : { expectedMs: (expectedBytes / linkBytesPerSec) * 1_000 }),
+      ...(way === undefined ? {} : { way: planned(way) }),
+      ...(deadlineMs === undefined ? {} : { inTime: true as const }),
+      ...(way?.totalMs === undefined ? {} : { expectedMs: way.totalMs }),
     };
     return { plan, refusal };
   }

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { type Endpoint, endpointOver, type Handlers } from '../../shared/endpoint.ts';
 import { HomewardError } from '../../shared/errors.ts';
 import { type Calls, calls, type Events, events, type Status } from '../../shared/rpc.ts';
-import { checkSocketPath } from './paths.ts';
+import { checkSocketPath } from '../process/index.ts';
 
 export interface RpcServerOptions {
   /** Bound with mode 0600; a socket at which nobody answers is replaced. */
@@ -19,6 +19,8 @@ export interface RpcServerOptions {
 export interface RpcServer {
   /** Connected now. */
   readonly clients: number;
+  /** Whether somebody looks on: a client has been there for longer than a command takes. */
+  readonly watched: boolean;
   /** Tells every client. One that has left `maxUnreadBytes` unread is dropped instead. */
   publish<K extends 'move' | 'decision' | 'pairing'>(event: K, payload: z.input<Events[K]>): void;
   /** Something in the status has changed: a `status` event is sent within 250 ms. */
@@ -32,6 +34,8 @@ export const maxUnreadBytes = 4 * 1024 * 1024;
 /** A desktop has a handful of shells; more is a program gone wild. */
 const maxClients = 64;
 const probeTimeoutMs = 1_000;
+/** A command asks and goes; a window, a tray or `status --watch` stays. */
+const onlookerFromMs = 5_000;
 
 /**
  * Serves `shared/rpc.ts` on a UNIX socket.
@@ -49,6 +53,9 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     get clients() {
       return clients.size;
     },
+    get watched() {
+      return clients.watched;
+    },
     publish: (event, payload) => clients.publish(event, payload),
     statusChanged: () => clients.statusChanged(),
     close: () =>
@@ -63,6 +70,8 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
 class Clients {
   readonly #options: RpcServerOptions;
   readonly #endpoints = new Map<Socket, Endpoint<Record<string, never>, Events>>();
+  /** When each connected, oldest first. */
+  readonly #since = new Map<Socket, number>();
   /** Clients that had not read what they were sent when a status was due: they get the newest once they have. */
   readonly #behind = new Set<Socket>();
   #statusTimer: NodeJS.Timeout | undefined;
@@ -74,6 +83,11 @@ class Clients {
 
   get size(): number {
     return this.#endpoints.size;
+  }
+
+  get watched(): boolean {
+    const [oldestMs] = this.#since.values();
+    return oldestMs !== undefined && performance.now() - oldestMs >= onlookerFromMs;
   }
 
   add(socket: Socket): void {
@@ -89,11 +103,13 @@ class Clients {
       whenClosed: () => new HomewardError('cancelled', 'The client has gone.'),
     });
     this.#endpoints.set(socket, endpoint);
+    this.#since.set(socket, performance.now());
     socket.on('drain', () => {
       if (this.#behind.delete(socket)) this.statusChanged();
     });
     socket.on('close', () => {
       this.#endpoints.delete(socket);
+      this.#since.delete(socket);
       this.#behind.delete(socket);
       if (this.#endpoints.size === 0) this.#stopTimer();
     });

@@ -4,20 +4,20 @@ import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { HostAddress } from '../../shared/model/host.ts';
 import { DisplayName, VmUuid } from '../../shared/model/identifiers.ts';
+import { changedDeparture, DepartureChange, defaultDeparture } from '../../shared/model/signal.ts';
 import { Level } from '../../shared/model/vm.ts';
-import { type Finding, HostSettings } from '../../shared/rpc.ts';
+import { PolicyName } from '../../shared/policy/index.ts';
+import { type Finding, HostSettings, Notify, Preferences } from '../../shared/rpc.ts';
 import { asideName, damageFindings, replaceFile } from './stored-file.ts';
 
 /** What a person chose. Fields of a newer version are kept when an older one writes the file. */
 export const Settings = z.looseObject({
-  /** This machine's name for others. */
-  name: DisplayName,
+  ...Preferences.shape,
   /** VMs that are not here are `off`. */
   levels: z.record(VmUuid, Level),
   host: HostSettings,
-  policy: z.enum(['muda']),
-  /** Rest between two automatic moves of one VM, in seconds. */
-  cooldownS: z.number().min(0).max(86_400),
+  /** Which rule decides: our own, or that of Muda's thesis. */
+  policy: PolicyName,
   /** Hosts added by address. */
   manualHosts: z.array(HostAddress).max(100),
 });
@@ -46,9 +46,15 @@ export function defaultSettings(): Settings {
       maxVisitors: 2,
       maxMemoryBytes: Math.floor(totalmem() / 2),
       maxVcpus: Math.max(1, cpus().length),
+      // A week away is ordinary; after that the memory it takes is better used.
+      leaseHours: 7 * 24,
     },
-    policy: 'muda',
+    policy: 'homeward',
     cooldownS: 120,
+    balloon: true,
+    notify: { suggestions: true, moves: true, trouble: true, pairing: true },
+    departure: defaultDeparture,
+    closeToTray: true,
     manualHosts: [],
   };
 }
@@ -74,10 +80,20 @@ export async function readSettings(file: string, defaults: Settings = defaultSet
       cause: stored.error,
     });
   }
-  return Settings.parse({ ...defaults, ...stored.data, host: { ...defaults.host, ...stored.data.host } });
+  return Settings.parse({
+    ...defaults,
+    ...stored.data,
+    host: { ...defaults.host, ...stored.data.host },
+    notify: { ...defaults.notify, ...stored.data.notify },
+    departure: changedDeparture(defaults.departure, stored.data.departure ?? {}),
+  });
 }
 
-const Partial = Settings.partial().extend({ host: HostSettings.partial().optional() });
+const Partial = Settings.partial().extend({
+  host: HostSettings.partial().optional(),
+  notify: Notify.partial().optional(),
+  departure: DepartureChange.optional(),
+});
 
 /**
  * Opens the settings for the engine, which starts in any case: a damaged file is moved aside, whole, and the

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
 import type { WantedStream } from '../../shared/wire.ts';
-import type { Libvirt } from '../libvirt/index.ts';
+import type { Connection, Libvirt } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
 import { type LocalVm, VisitLink, type VisitRecord } from '../migrate/index.ts';
 
@@ -33,6 +33,13 @@ export class Visits {
 
   has(visit: string): boolean {
     return this.#open.has(visit);
+  }
+
+  /** To the libvirt of a visit. @throws HomewardError `refused` for one that is not open here; LibvirtError */
+  async connection(visit: string): Promise<Connection> {
+    const visitLink = this.#open.get(visit);
+    if (visitLink === undefined) throw new HomewardError('refused', 'That visit is not known here.');
+    return visitLink.connection();
   }
 
   /** @throws HomewardError `refused` for a visit that is not, or no longer, known here. */

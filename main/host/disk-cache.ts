@@ -29,7 +29,9 @@ export function diskCacheCommand(disk: string, visit: string, upstreamSocket: st
     cacheFolder: cacheFolderInside,
     cacheMaxBytes: maxBytes,
   });
-  return ['env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), command, ...args];
+  // One that was killed leaves its socket behind, and nbdkit does not listen where a file is.
+  const anew = ['sh', '-c', 'rm -f -- "$0"; exec "$@"', diskSocketInside(disk)];
+  return [...anew, 'env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), command, ...args];
 }
 
 /** Each disk's share of a quarter of the room below `folder`. Throws `disk-full` where that is next to nothing. */

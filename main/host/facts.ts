@@ -16,7 +16,7 @@ export const learnDeadlineMs = 30_000;
 export interface LocalFactsOptions {
   /** Remembers which accelerators boot. */
   readonly folder: string;
-  readonly name: string;
+  readonly name: () => string;
   readonly version: string;
   /** To any libvirtd of this machine; asked for once, and again only after a failure. */
   readonly connect: () => Promise<Connection>;
@@ -53,7 +53,7 @@ export class LocalFacts {
     const versions = { libvirtVersion: known.versions.daemon, qemuVersion: known.versions.hypervisor };
     const obstacle = postcopyObstacle(access, versions);
     return {
-      name: this.#options.name,
+      name: this.#options.name(),
       homewardVersion: this.#options.version,
       ...versions,
       arch: known.guests.arch,

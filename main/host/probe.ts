@@ -22,7 +22,7 @@ const idleForMs = 60_000;
 export interface HostProbeOptions {
   readonly folder: string;
   readonly libvirt: Libvirt;
-  readonly name: string;
+  readonly name: () => string;
   readonly version: string;
   readonly onFault: (error: unknown) => void;
 }

@@ -3,10 +3,11 @@
  * while no engine runs, and the next one adopts them.
  */
 import { mkdir, readdir } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
 import { errorFrom, HomewardError } from '../../shared/errors.ts';
 import type { HostFacts } from '../../shared/model/host.ts';
+import type { VisitEndReason } from '../../shared/model/visit-end.ts';
 import { admit } from '../../shared/plan/admission.ts';
 import type { HostSettings } from '../../shared/rpc.ts';
 import type { VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
@@ -14,11 +15,13 @@ import type { Libvirt } from '../libvirt/index.ts';
 import type { HostHandlers, LocalHello, StreamEnd } from '../link/index.ts';
 import { benchmark } from './benchmark.ts';
 import { Cage } from './cage.ts';
+import { type Clock, isInhabited, Keeping } from './keeping.ts';
 import { readCpu, readMemory } from './machine.ts';
 import { type Peer, Peers } from './peers.ts';
 import { HostProbe } from './probe.ts';
 import { needPrograms } from './programs.ts';
 import { needRoom } from './room.ts';
+import { sendHome } from './send-home.ts';
 import { Visit, type VisitOptions } from './visit.ts';
 import type { VisitState } from './visit-state.ts';
 import { VisitWatch } from './watch.ts';
@@ -29,22 +32,23 @@ const emptyForMs = 2 * 60_000;
 const goneForMs = 10 * 60_000;
 const sweepEveryMs = 10_000;
 
-export interface Clock {
-  /** Milliseconds since 1970. */
-  now(): number;
-}
+const systemClock: Clock = { now: Date.now, sinceBootMs: () => uptime() * 1_000 };
 
 export interface HostRoleOptions {
   /** Private to this role; short, since sockets lie below it. */
   readonly folder: string;
+  /** Outlives a reboot: what is remembered of visits that are over. */
+  readonly bookFile: string;
   readonly settings: () => HostSettings;
   readonly libvirt: Libvirt;
   readonly version: string;
-  /** What this workstation calls itself. */
-  readonly name?: string | undefined;
+  /** What this workstation calls itself now. */
+  readonly name?: (() => string) | undefined;
   readonly clock?: Clock | undefined;
   /** For the log: what went wrong with nobody waiting for it. */
   readonly onFault?: ((error: unknown) => void) | undefined;
+  /** A sentence for the owner about one of the visitors. */
+  readonly onNews?: ((sentence: string) => void) | undefined;
 }
 
 interface Resident {
@@ -75,14 +79,15 @@ export class HostRole {
   #admissions: Promise<unknown> = Promise.resolve();
   readonly #promised = new Set<Guest>();
   #sweeper: NodeJS.Timeout | undefined;
+  #keeping: Keeping | undefined;
 
   constructor(options: HostRoleOptions) {
     this.#options = options;
-    this.#clock = options.clock ?? Date;
+    this.#clock = options.clock ?? systemClock;
     this.#probe = new HostProbe({
       folder: join(options.folder, 'probe'),
       libvirt: options.libvirt,
-      name: options.name ?? hostname(),
+      name: options.name ?? hostname,
       version: options.version,
       onFault: (error) => this.#fault(error),
     });
@@ -91,9 +96,20 @@ export class HostRole {
   /** Adopts the visits that are there and begins to learn about this machine. */
   async start(): Promise<void> {
     await mkdir(this.#visitsFolder, { recursive: true, mode: 0o700 });
+    const { settings, onNews = () => undefined } = this.#options;
+    const keeping = await Keeping.open({
+      file: this.#options.bookFile,
+      clock: this.#clock,
+      leaseMs: () => settings().leaseHours * 3_600_000,
+      onNews,
+      onFault: (error) => this.#fault(error),
+    });
+    this.#keeping = keeping;
     await Promise.all((await readdir(this.#visitsFolder)).map((name) => this.#adopt(join(this.#visitsFolder, name))));
+    const found = new Map([...this.#residents].map(([id, { visit }]) => [id, visit.state]));
+    for (const id of keeping.compare(found)) this.endVisit(id).catch((error: unknown) => this.#fault(error));
     await this.#probe.start();
-    this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs);
+    this.#sweeper = setInterval(() => this.sweep(), sweepEveryMs);
     this.#sweeper.unref();
   }
 
@@ -109,6 +125,7 @@ export class HostRole {
       }),
     ]);
     this.#residents.clear();
+    await this.#keeping?.written();
   }
 
   /** What the link answers a laptop's calls with. Streams its visits want are asked for there. */
@@ -134,13 +151,9 @@ export class HostRole {
         await this.#visitOf(owner, visit).listenMigration(name);
         return {};
       },
-      'visit.list': () => ({
-        visits: [...this.#residents.values()]
-          .filter(({ visit }) => visit.peer === owner)
-          .map(({ visit }) => visit.info),
-      }),
-      'visit.end': async ({ visit }) => {
-        await this.#endFor(owner, visit);
+      'visit.list': () => ({ visits: this.#visitsOf(owner) }),
+      'visit.end': async ({ visit, why }) => {
+        await this.#endFor(owner, visit, why);
         return {};
       },
     };
@@ -149,19 +162,43 @@ export class HostRole {
   /** A laptop's stream to its own visit. Throws `refused` for any other. */
   async openLocal(peerFingerprint: string, hello: LocalHello): Promise<StreamEnd> {
     const visit = this.#visitOf(peerFingerprint, hello.visit);
-    return hello.kind === 'libvirt' ? visit.libvirtEnd() : visit.carrierTo(hello.name);
+    switch (hello.kind) {
+      case 'libvirt':
+        return visit.libvirtEnd();
+      case 'migrate':
+        return visit.callEnd(hello.name);
+      case 'migration':
+        return visit.migrationEnd(hello.name);
+      default:
+        return hello satisfies never;
+    }
   }
 
-  facts(): Promise<HostFacts> {
-    return this.#probe.facts.read();
+  async facts(): Promise<HostFacts> {
+    return { ...(await this.#probe.facts.read()), leaseHours: this.#options.settings().leaseHours };
   }
 
   visits(): VisitInfo[] {
-    return [...this.#residents.values()].map(({ visit }) => visit.info);
+    return [...this.#residents.values()].map(({ visit }) => this.#info(visit));
   }
 
-  /** Ends a visit with the running VM in it; harmless where there is none. */
-  async endVisit(id: string): Promise<void> {
+  /** Visits that ended in the last day otherwise than by going home, newest first. */
+  past(): VisitInfo[] {
+    return (this.#keeping?.past() ?? []).filter(({ visit }) => !this.#residents.has(visit));
+  }
+
+  /** Asks the laptop that a visitor belongs to, to bring it home. @throws HomewardError where it cannot be asked */
+  sendHome(id: string): void {
+    const visit = this.#residents.get(id)?.visit;
+    sendHome(visit?.info, visit === undefined ? undefined : this.#peers.get(visit.peer));
+  }
+
+  /**
+   * Ends a visit with the running VM in it; harmless where there is none.
+   * @param why Written down first, so that its laptop is told the same after a crash.
+   */
+  async endVisit(id: string, why?: VisitEndReason): Promise<void> {
+    if (why !== undefined) await this.#keeping?.decide(id, why);
     await this.#preparing.get(id)?.catch(() => undefined);
     const ending = this.#ending.get(id) ?? this.#end(id).finally(() => this.#ending.delete(id));
     this.#ending.set(id, ending);
@@ -176,7 +213,20 @@ export class HostRole {
     for (const { state, request } of theirs) {
       if (state === 'running' || state === 'paused') this.#fault(endedByRevocation(request.vmName));
     }
-    await Promise.all(theirs.map(({ id }) => this.endVisit(id)));
+    await Promise.all(theirs.map(({ id }) => this.endVisit(id, 'revoked')));
+  }
+
+  /** Ends what nobody uses or waits for any more; every ten seconds by itself. */
+  sweep(): void {
+    this.#seeToLeases();
+    const now = this.#clock.now();
+    for (const [id, resident] of this.#residents) {
+      const { state, streams } = resident.visit;
+      const patienceMs = state === 'gone' ? goneForMs : emptyForMs;
+      if (streams > 0 || (state !== 'gone' && state !== 'empty')) resident.usedAt = now;
+      if (now - resident.usedAt < patienceMs) continue;
+      this.endVisit(id).catch((error: unknown) => this.#fault(error));
+    }
   }
 
   /** Called whenever `visits()` has changed. Returns what ends it. */
@@ -205,16 +255,16 @@ export class HostRole {
     const watch = new VisitWatch({
       visit,
       libvirt: this.#options.libvirt,
-      onChange: () => this.#changed(visit),
+      onChange: (end) => this.#noteState(visit, end),
       onAbuse: (sentence) => {
         this.#fault(new HomewardError('refused', sentence));
-        this.endVisit(visit.id).catch((error: unknown) => this.#fault(error));
+        this.endVisit(visit.id, 'limits').catch((error: unknown) => this.#fault(error));
       },
       onFault: (error) => this.#fault(error),
     });
     this.#residents.set(visit.id, { visit, watch, usedAt: this.#clock.now() });
     watch.start();
-    this.#changed(visit);
+    this.#noteState(visit, undefined);
   }
 
   async #admit(owner: string, request: VisitRequest): Promise<void> {
@@ -315,9 +365,12 @@ export class HostRole {
     return visit;
   }
 
-  async #endFor(owner: string, id: string): Promise<void> {
+  async #endFor(owner: string, id: string, why: VisitEndReason | undefined): Promise<void> {
     const visit = this.#residents.get(id)?.visit ?? (await this.#preparing.get(id)?.catch(() => undefined));
-    if (visit?.peer === owner) await this.endVisit(id);
+    const isTheirs = visit?.peer === owner;
+    if (!isTheirs && this.#keeping?.untold(owner).some((known) => known.visit === id) !== true) return;
+    if (isTheirs) await this.endVisit(id);
+    this.#keeping?.settle(id, why);
   }
 
   async #end(id: string): Promise<void> {
@@ -330,19 +383,38 @@ export class HostRole {
     this.#changed(resident.visit);
   }
 
-  #sweep(): void {
-    const now = this.#clock.now();
-    for (const [id, resident] of this.#residents) {
-      const { state, streams } = resident.visit;
-      const patienceMs = state === 'gone' ? goneForMs : emptyForMs;
-      if (streams > 0 || (state !== 'gone' && state !== 'empty')) resident.usedAt = now;
-      if (now - resident.usedAt < patienceMs) continue;
-      this.endVisit(id).catch((error: unknown) => this.#fault(error));
+  /** A visitor whose laptop stays silent is kept as long as the owner says. */
+  #seeToLeases(): void {
+    const inhabited = [...this.#residents.values()].filter(({ visit: { state } }) => isInhabited(state));
+    const visitors = inhabited.map(({ visit: { id, peer, request } }) => ({
+      id,
+      vmName: request.vmName,
+      connected: this.#peers.get(peer)?.connected === true,
+    }));
+    for (const id of this.#keeping?.sweep(visitors) ?? []) {
+      this.endVisit(id, 'lease').catch((error: unknown) => this.#fault(error));
     }
   }
 
+  #visitsOf(owner: string): VisitInfo[] {
+    const there = [...this.#residents.values()].flatMap(({ visit }) =>
+      visit.peer === owner ? [this.#info(visit)] : [],
+    );
+    const past = (this.#keeping?.untold(owner) ?? []).filter(({ visit }) => !this.#residents.has(visit));
+    return [...there, ...past];
+  }
+
+  #info({ info }: Visit): VisitInfo {
+    return this.#keeping?.told(info) ?? info;
+  }
+
+  #noteState(visit: Visit, end: VisitEndReason | undefined): void {
+    this.#keeping?.note(visit.info, visit.peer, end);
+    this.#changed(visit);
+  }
+
   #changed(visit: Visit): void {
-    this.#peers.get(visit.peer)?.notify('visit.changed', visit.info);
+    this.#peers.get(visit.peer)?.notify('visit.changed', this.#info(visit));
     for (const listener of this.#listeners) listener();
   }
 

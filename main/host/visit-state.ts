@@ -1,4 +1,5 @@
 /** What is seen in a visit, as the state its laptop is told. Pure. */
+import type { VisitEndReason } from '../../shared/model/visit-end.ts';
 import type { VisitInfo } from '../../shared/wire.ts';
 
 export type VisitState = VisitInfo['state'];
@@ -20,4 +21,22 @@ export function nextVisitState(before: VisitState, seen: DomainSight | undefined
   if (seen === undefined) return wasThere ? 'gone' : 'empty';
   if (seen.running) return 'running';
   return seen.incoming && !wasThere ? 'incoming' : 'paused';
+}
+
+/** virDomainEventStoppedDetailType as the reason a laptop is told; undefined for a VM that moved on. */
+export function whyStopped(detail: string): VisitEndReason | undefined {
+  switch (detail) {
+    case 'migrated':
+      return undefined;
+    case 'shutdown':
+      return 'shutdown';
+    case 'destroyed':
+      return 'destroyed';
+    // A QEMU that went without a word counts as failed.
+    case 'crashed':
+    case 'failed':
+      return 'crashed';
+    default:
+      return 'unknown';
+  }
 }

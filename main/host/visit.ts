@@ -2,17 +2,15 @@
  * One visit: a sandbox and the sockets between it and its laptop. Its folder is all that the next engine needs to
  * take it over; visit.json there says whose it is and what was admitted.
  */
-import { hash } from 'node:crypto';
-import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { Fingerprint } from '../../shared/model/identifiers.ts';
 import { VisitInfo, type VisitPaths, VisitRequest } from '../../shared/wire.ts';
-import { Carrier, type StreamEnd, type StreamWish, splice, spliceAndHold } from '../link/index.ts';
+import { type StreamEnd, type StreamWish, splice } from '../link/index.ts';
 import { Cage } from './cage.ts';
 import {
   cacheBytesPerDisk,
@@ -23,9 +21,11 @@ import {
   readCacheSwitch,
 } from './disk-cache.ts';
 import { carryFrames } from './frame-door.ts';
+import { grant, type HeldStream, refuse, wishOf } from './held-stream.ts';
 import { diskSocketName, insidePaths, nicEnd, nicPort, nicSocketName } from './inside.ts';
 import type { Peers } from './peers.ts';
 import { SocketDoor } from './socket-door.ts';
+import { holderFiles, StreamHolder } from './stream-holder.ts';
 import type { VisitState } from './visit-state.ts';
 
 const VisitRecord = z.object({
@@ -45,14 +45,13 @@ export interface VisitOptions {
 export class Visit {
   readonly #cage: Cage;
   readonly #peers: Peers;
-  /** Towards the laptop: disks, NICs, migrations home. */
+  /** Towards the laptop: disks, NICs. */
   readonly #doors: SocketDoor;
-  /** Towards the visit's libvirtd, for the engine alone. */
+  /** Out of the visit's sight: its libvirtd, for the engine alone, and the laptop, for the stream holder. */
   readonly #ownDoor: SocketDoor;
+  readonly #holder: StreamHolder;
   #record: VisitRecord;
   #streams = 0;
-  /** Of migrations out that are under way, by the name of their socket. */
-  readonly #carriers = new Map<string, Promise<Carrier>>();
   #ended = false;
 
   private constructor(record: VisitRecord, options: VisitOptions) {
@@ -61,6 +60,7 @@ export class Visit {
     this.#peers = options.peers;
     this.#doors = new SocketDoor(this.#cage.path('up'), options.onFault);
     this.#ownDoor = new SocketDoor(this.#cage.path(), options.onFault);
+    this.#holder = new StreamHolder(options.folder);
   }
 
   /** Starts the sandbox; returns once its libvirtd and its disk caches answer. */
@@ -75,6 +75,9 @@ export class Visit {
       const caches = await visit.#furnish();
       await visit.#save();
       await visit.#listen();
+      // A process takes its time to start, and the first migration is near.
+      const holding = visit.#holder.start();
+      holding.catch(() => undefined);
       await visit.#cage.start({
         hostname: `visit-${request.visit.slice(0, 12)}`,
         kvm: request.accel === 'kvm',
@@ -88,6 +91,7 @@ export class Visit {
       });
       await visit.#cage.awaitSocket('hw', insidePaths.libvirtSocket, 10_000);
       for (const disk of request.disks) await visit.#cage.awaitSocket('hw', stepsOf(diskSocketInside(disk)), 5_000);
+      await holding;
     } catch (error) {
       await visit.end();
       throw error;
@@ -162,37 +166,30 @@ export class Visit {
     return this.#cage.isUp();
   }
 
-  /** To the visit's libvirtd. A laptop that is lost at the moment of the flip must not take its VM along. */
+  /** To the visit's libvirtd. */
   async libvirtEnd(): Promise<StreamEnd> {
     const local = await this.#counted(this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000));
-    return { attach: (wire) => spliceAndHold(wire, local, () => this.#arrivalOver()) };
+    return { attach: (wire) => splice(local, wire) };
   }
 
-  /** Resolves when the VM runs here, or none is on its way any more. */
-  async #arrivalOver(): Promise<void> {
-    while (!this.#ended && this.#record.state === 'incoming' && this.#carriers.size > 0) await sleep(lookAgainMs);
+  /** The same for the migrate call `name`, which outlives its links, and both engines. */
+  callEnd(name: string): Promise<StreamEnd> {
+    return this.#heldEnd({ kind: 'migrate', name });
   }
 
-  /** To the migration socket on which the visit's QEMU listens, as soon as it does; one carrier for each name. */
-  async carrierTo(name: string): Promise<Carrier> {
-    const known = this.#carriers.get(name);
-    if (known !== undefined) return known;
-    const opening = this.#counted(this.#cage.connect('m', [name], 10_000)).then((local) => new Carrier(local));
-    this.#carriers.set(name, opening);
-    const forget = (): void => void this.#carriers.delete(name);
-    void opening.then((carrier) => carrier.done).then(forget, forget);
-    return opening;
+  /** To the migration socket on which the visit's QEMU listens, as soon as it does. */
+  migrationEnd(name: string): Promise<StreamEnd> {
+    return this.#heldEnd({ kind: 'migration', name });
   }
 
-  /** Each connection the visit's libvirtd makes to `name` in the migration folder becomes a stream. */
+  /** The connection the visit's QEMU makes to `name` in the migration folder becomes a stream home. */
   async listenMigration(name: string): Promise<void> {
-    // The socket itself stays where the visit cannot swap it; in the migration folder is but a link to it.
-    // Its name is hashed because a socket's path must be short.
-    const fileName = `m-${hash('sha256', name).slice(0, 8)}.sock`;
-    await this.#doors.open(fileName, (socket, signal) => this.#carryHome(socket, signal, name));
-    const link = this.#cage.path('m', name);
-    await rm(link, { force: true });
-    await symlink(`${insidePaths.up}/${fileName}`, link);
+    (await this.#holder.ask({ kind: 'listen', name })).destroy();
+  }
+
+  async #heldEnd(wish: HeldStream): Promise<StreamEnd> {
+    const local = await this.#counted(this.#holder.ask(wish));
+    return { attach: (wire) => splice(local, wire) };
   }
 
   /** Stops serving and leaves the sandbox alone: the engine goes, the visit stays. */
@@ -204,6 +201,7 @@ export class Visit {
   async end(): Promise<void> {
     this.#ended = true;
     await this.leave();
+    await this.#holder.end();
     await this.#cage.end();
   }
 
@@ -222,6 +220,7 @@ export class Visit {
     await this.#ownDoor.open(ownLibvirtSocket, async (socket) =>
       splice(socket, await this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000)),
     );
+    await this.#ownDoor.open(holderFiles.engine, (socket, signal) => this.#carryHome(socket, signal));
     for (const [at, disk] of disks.entries()) await this.#door(diskSocketName(at), { kind: 'disk', visit, disk });
     for (let nic = 0; nic < nics; nic += 1) {
       const open = (signal: AbortSignal) =>
@@ -236,16 +235,18 @@ export class Visit {
     );
   }
 
-  /** A migration stream lasts over any number of connections to the laptop. */
-  async #carryHome(socket: Socket, signal: AbortSignal, name: string): Promise<void> {
-    const carrier = new Carrier(socket);
-    while (!signal.aborted) {
-      await carrier.attach(
-        await this.#peers.requestStream(this.peer, { kind: 'migration', visit: this.id, name }, signal),
-      );
-      await sleep(attachAgainMs);
+  /** For as long as this connection to the laptop lasts; the holder asks for the next. */
+  async #carryHome(socket: Socket, signal: AbortSignal): Promise<void> {
+    const { name } = await wishOf(socket);
+    let wire: Duplex;
+    try {
+      wire = await this.#peers.requestStream(this.peer, { kind: 'migration', visit: this.id, name }, signal);
+    } catch (thrown) {
+      refuse(socket, thrown);
+      return;
     }
-    await carrier.done;
+    grant(socket);
+    await splice(socket, wire);
   }
 
   async #counted(opening: Promise<Duplex>): Promise<Duplex> {
@@ -270,9 +271,6 @@ export class Visit {
 }
 
 const ownLibvirtSocket = 'libvirt.sock';
-const lookAgainMs = 100;
-/** A laptop that has only just come back may not know the visit yet. */
-const attachAgainMs = 200;
 /** For what a visit writes besides guest memory: logs, firmware variables. */
 const fileAllowanceBytes = 256 * 1024 * 1024;
 

@@ -1,19 +1,23 @@
 /** Looks into a visit through its libvirtd, and from outside at what its processes really use. */
+import type { VisitEndReason } from '../../shared/model/visit-end.ts';
 import type { Connection, Libvirt } from '../libvirt/index.ts';
 import { maxProcesses } from './inside.ts';
 import { usageBelow } from './usage.ts';
 import type { Visit } from './visit.ts';
-import { type DomainSight, nextVisitState } from './visit-state.ts';
+import { type DomainSight, nextVisitState, whyStopped } from './visit-state.ts';
 
 /** Beyond the guest's memory: QEMU's own, libvirtd, nbdkit with its buffers, socat. */
 const allowanceBytes = 768 * 1024 * 1024;
 const lookEveryMs = 3_000;
 const deadlineMs = 10_000;
+/** Sooner, and QEMU would do nothing but stop and go on where the disk still answers with an error. */
+const resumeEveryMs = 5_000;
 
 export interface WatchOptions {
   readonly visit: Visit;
-  readonly libvirt: Libvirt;
-  readonly onChange: () => void;
+  readonly libvirt: Pick<Libvirt, 'connect'>;
+  /** @param end Of a visit that is gone: why; undefined where its VM moved on. */
+  readonly onChange: (end: VisitEndReason | undefined) => void;
   /** The visit takes more than it was admitted with; `sentence` says what. */
   readonly onAbuse: (sentence: string) => void;
   readonly onFault: (error: unknown) => void;
@@ -28,6 +32,9 @@ export class VisitWatch {
   #stopped = false;
   #residentBytes = 0;
   #lastFault = '';
+  /** libvirt's word on how the domain stopped, last heard. */
+  #stopDetail = 'unknown';
+  #resumedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -78,13 +85,16 @@ export class VisitWatch {
   async #lookOnce(): Promise<void> {
     const { visit } = this.#options;
     const before = visit.state;
+    let end: VisitEndReason | undefined;
     if (!(await visit.isUp())) {
       await visit.setState('gone');
+      end = 'died';
     } else {
       await this.#checkUsage();
       if (before !== 'gone') await visit.setState(nextVisitState(before, await this.#sight()));
+      end = whyStopped(this.#stopDetail);
     }
-    if (visit.state !== before) this.#options.onChange();
+    if (visit.state !== before) this.#options.onChange(visit.state === 'gone' ? end : undefined);
   }
 
   async #checkUsage(): Promise<void> {
@@ -119,14 +129,29 @@ export class VisitWatch {
     }
     const domain = domains.find(({ uuid }) => uuid === admitted.vm);
     if (domain === undefined) return undefined;
+    if (domain.reason === 'paused-ioerror') await this.#goOn(connection);
     const incoming = domain.reason === 'paused-migration' || domain.reason === 'paused-starting-up';
     return { running: domain.state === 'running', incoming };
+  }
+
+  /**
+   * A disk answered with an error, e.g. because there was no room left for its cache, and QEMU stopped the guest before
+   * that could notice. Going on, it sends the request again; nobody but us is here to have it do so.
+   */
+  async #goOn(connection: Connection): Promise<void> {
+    const now = performance.now();
+    if (now - this.#resumedMs < resumeEveryMs) return;
+    this.#resumedMs = now;
+    await connection.resume(this.#options.visit.request.vm, { deadlineMs });
   }
 
   async #connected(): Promise<Connection> {
     if (this.#connection) return this.#connection;
     const connection = await this.#options.libvirt.connect(this.#options.visit.libvirtUri, { deadlineMs });
     connection.onEvent((event) => {
+      if (event.kind === 'lifecycle' && event.event === 'stopped' && event.uuid === this.#options.visit.request.vm) {
+        this.#stopDetail = event.detail;
+      }
       if (event.kind === 'lifecycle' || event.kind === 'connection') this.#look();
     });
     this.#connection = connection;

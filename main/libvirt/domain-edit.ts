@@ -221,6 +221,8 @@ function readyBalloon(devices: XmlElement, periodS: number, freePageReporting: b
     return;
   }
   setAttribute(balloon, 'model', attribute(balloon, 'model') ?? 'virtio');
+  // A guest that runs out of memory takes it back from the balloon by itself, unless its owner decided otherwise.
+  setAttribute(balloon, 'autodeflate', attribute(balloon, 'autodeflate') ?? 'on');
   setAttribute(balloon, 'freePageReporting', freePageReporting ? 'on' : 'off');
   setAttribute(ensure(balloon, 'stats'), 'period', String(periodS));
 }

@@ -59,7 +59,13 @@ export interface DomainDescription {
   readonly interfaces: readonly InterfaceDescription[];
   /** Absent where there is none, also where it says so (`model='none'`). */
   readonly balloon?:
-    | { readonly model: string; readonly statsPeriodS?: number | undefined; readonly freePageReporting: boolean }
+    | {
+        readonly model: string;
+        readonly statsPeriodS?: number | undefined;
+        readonly freePageReporting: boolean;
+        /** The guest takes memory back by itself before it would kill a process (deflate-on-oom). */
+        readonly autodeflate: boolean;
+      }
     | undefined;
   readonly graphics: readonly { readonly type: string; readonly port?: number | undefined }[];
   /** usb, pci, mdev, … */
@@ -169,6 +175,7 @@ function readBalloon(balloon: XmlElement | undefined): DomainDescription['balloo
     model,
     statsPeriodS: numberOf(attribute(find(balloon, 'stats'), 'period')),
     freePageReporting: attribute(balloon, 'freePageReporting') === 'on',
+    autodeflate: attribute(balloon, 'autodeflate') === 'on',
   };
 }
 

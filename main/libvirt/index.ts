@@ -30,11 +30,12 @@ export {
   type InterfaceDescription,
   readDomain,
 } from './domain-xml.ts';
-export { LibvirtError, type LibvirtErrorKind, libvirtErrorCode } from './error.ts';
+export { LibvirtError, type LibvirtErrorKind, type LibvirtErrorReport, libvirtErrorCode } from './error.ts';
 export type { LibvirtEvent, LibvirtEventListener } from './events.ts';
 export type { JobMemory, JobStats, JobTotals, JobType } from './job.ts';
 export { type ConnectOptions, Libvirt } from './libvirt.ts';
 export type { MigrateFlag, MigrateRequest } from './migrate.ts';
+export { reportFailure } from './open.ts';
 export type { CpuComparison, CpuTarget, DomainSummary, NodeInfo, Versions } from './operations.ts';
 export type { DomainReason, DomainState, DomainStateName } from './state.ts';
 export type { BlockStats, DomainStats, MemoryStats, NetStats, StatsGroup, VcpuStats } from './stats.ts';

@@ -25,6 +25,9 @@ export type MigrateFlag = keyof typeof flagBits;
 export interface MigrateRequest {
   readonly sourceUri: string;
   readonly destinationUri: string;
+  /** Seconds between keepalive probes of either daemon, 0 for none; default 5. With `peer2peer` the source's alone counts. */
+  readonly sourceKeepAliveIntervalS?: number;
+  readonly destinationKeepAliveIntervalS?: number;
   readonly uuid: string;
   readonly flags: readonly MigrateFlag[];
   /** Where QEMU's stream goes: VIR_MIGRATE_PARAM_URI, e.g. `unix:///folder/name.sock`. */

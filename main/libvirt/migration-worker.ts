@@ -7,13 +7,13 @@ import { checked, lastError, present } from './native.ts';
 import { open, reportFailure } from './open.ts';
 
 const { request }: MigrationWorkerData = workerData;
-const keepAliveIntervalS = 5;
+const usualKeepAliveIntervalS = 5;
 
 function send(message: FromMigrationWorker): void {
   parentPort?.postMessage(message);
 }
 
-function connect(uri: string): ConnectPtr {
+function connect(uri: string, keepAliveIntervalS = usualKeepAliveIntervalS): ConnectPtr {
   return open({ uri, readOnly: false, keepAliveIntervalS }, send);
 }
 
@@ -60,7 +60,7 @@ function migrateFrom(domain: DomainPtr): void {
       checked('virDomainMigrateToURI3', result);
       return;
     }
-    const destination = connect(request.destinationUri);
+    const destination = connect(request.destinationUri, request.destinationKeepAliveIntervalS);
     try {
       const moved = vir.migrate3(domain, destination, list[0], count[0], flags);
       if (moved === null) {
@@ -74,7 +74,7 @@ function migrateFrom(domain: DomainPtr): void {
 }
 
 function migrate(): void {
-  const source = connect(request.sourceUri);
+  const source = connect(request.sourceUri, request.sourceKeepAliveIntervalS);
   try {
     const domain = present('virDomainLookupByUUIDString', vir.lookupByUuid(source, request.uuid));
     try {

@@ -171,8 +171,7 @@ export class Carrier {
     this.#receivedBytes += bytes.length;
     const { returnPath } = this.#pages;
     if (!returnPath.writable) return;
-    // A copy: the unpacker's buffer is its own.
-    if (!returnPath.write(Buffer.from(bytes))) {
+    if (!returnPath.write(bytes)) {
       session.unpacker.pause();
       returnPath.once('drain', () => session.unpacker.resume());
     }

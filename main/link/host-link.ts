@@ -40,6 +40,8 @@ export interface HostLinkOptions {
   /** What the host's stream is to be joined to. */
   readonly onWanted: (wanted: WantedStream) => Promise<Duplex>;
   readonly onVisitChanged: (visit: VisitInfo) => void;
+  /** The owner of the host asks for this visitor to be brought home. */
+  readonly onHomeWanted: (visit: string) => void;
   readonly onFault: (fault: HomewardError) => void;
   readonly heartbeatEveryMs?: number;
 }
@@ -207,7 +209,7 @@ export class HostLink {
   }
 
   #begin(socket: TLSSocket, address: HostAddress): Session {
-    const { onVisitChanged, onFault } = this.#options;
+    const { onVisitChanged, onHomeWanted, onFault } = this.#options;
     this.#traffic.add(socket, 'control');
     const endpoint = endpointOver(socket, {
       serves: {},
@@ -217,6 +219,7 @@ export class HostLink {
       listeners: {
         'stream.wanted': (wanted) => void this.#answer(wanted),
         'visit.changed': onVisitChanged,
+        'home.wanted': ({ visit }) => onHomeWanted(visit),
       },
       sends: {},
       timeoutMs: callTimeoutMs,

@@ -10,7 +10,7 @@ export { HostLink, type HostLinkOptions } from './host-link.ts';
 export { measureLink } from './measure.ts';
 export type { HostHandlers, LocalHello, PeerLink, StreamEnd, StreamWish } from './peer-link.ts';
 export { LinkServer, type LinkServerOptions } from './server.ts';
-export { splice, spliceAndHold } from './splice.ts';
+export { splice } from './splice.ts';
 export { connectUnixSocket, serveUnixSocket, type UnixServer } from './unix.ts';
 
 /**

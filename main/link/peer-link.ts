@@ -24,7 +24,7 @@ import { Traffic, type TrafficCount } from './traffic.ts';
 /** `ping` is the link's own affair. */
 export type HostHandlers = Handlers<Omit<HostCalls, 'ping'>>;
 /** A stream into the host's own machine. */
-export type LocalHello = StreamHello & { kind: 'libvirt' | 'migration' };
+export type LocalHello = StreamHello & { kind: 'libvirt' | 'migrate' | 'migration' };
 type WithoutToken<W> = W extends unknown ? Omit<W, 'stream'> : never;
 /** What a stream into the host's own machine leads to. */
 export interface StreamEnd {
@@ -199,6 +199,7 @@ export class PeerLink {
         await serveMeasure(socket, hello).catch(() => socket.destroy());
         return;
       case 'libvirt':
+      case 'migrate':
       case 'migration': {
         const end = await this.#options.openLocal(this, hello);
         if (!socket.destroyed) {

@@ -24,30 +24,3 @@ async function follow(leader: Duplex, other: Duplex): Promise<void> {
   // A clean close may leave bytes for `other` still to be written: they are its own to finish.
   if (!leader.readableEnded || !leader.writableFinished) other.destroy();
 }
-
-/**
- * As `splice`, but when `client` has gone `server` is kept until `release` resolves, and what it says meanwhile is heard
- * by nobody: libvirt ends a VM that it prepares for a client as soon as that client is gone.
- */
-export async function spliceAndHold(client: Duplex, server: Duplex, release: () => Promise<void>): Promise<void> {
-  client.pipe(server, { end: false });
-  server.pipe(client);
-  await Promise.race([ended(client), ended(server)]);
-  server.unpipe(client);
-  if (!server.closed && !server.readableEnded) {
-    server.resume();
-    await Promise.race([release(), ended(server)]);
-  }
-  server.destroy();
-  client.end();
-}
-
-/** Resolves when nothing more comes from `stream`. */
-function ended(stream: Duplex): Promise<void> {
-  stream.on('error', () => undefined);
-  return new Promise((resolve) => {
-    if (stream.closed || stream.readableEnded) resolve();
-    stream.once('end', resolve);
-    stream.once('close', resolve);
-  });
-}

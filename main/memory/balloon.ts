@@ -1,25 +1,15 @@
-import { type BalloonStats, shrinkTargetBytes } from '../../shared/plan/balloon.ts';
-import type { Connection } from '../libvirt/index.ts';
+import type { BalloonStats } from '../../shared/plan/balloon.ts';
+import { type Connection, type MemoryStats, readDomain } from '../libvirt/index.ts';
 
 /** The balloon moves in steps; when it has not moved for this long, the guest will not give more. */
 const stalledMs = 1_500;
 const pollMs = 200;
 const longestMs = 6_000;
+const steadyWaitMs = 4_000;
 
 /** What the balloon driver says now; only `currentBytes` where the guest is silent. */
-export async function balloonStats(connection: Connection, uuid: string): Promise<BalloonStats> {
-  const stats = await connection.memoryStats(uuid);
-  return {
-    currentBytes: stats.actualBytes ?? 0,
-    availableBytes: stats.availableBytes,
-    usableBytes: stats.usableBytes,
-    unusedBytes: stats.unusedBytes,
-  };
-}
-
-/** Size in bytes the guest would be shrunk to before a move, or nothing where it does not pay. */
-export async function shrinkTarget(connection: Connection, uuid: string): Promise<number | undefined> {
-  return shrinkTargetBytes(await balloonStats(connection, uuid));
+async function balloonStats(connection: Connection, uuid: string): Promise<BalloonStats> {
+  return statsOf(await connection.memoryStats(uuid));
 }
 
 /**
@@ -50,4 +40,46 @@ export async function shrink(
 /** Gives the guest its memory back. */
 export async function restore(connection: Connection, uuid: string, bytes: number): Promise<void> {
   await connection.setMemory(uuid, bytes);
+}
+
+/** As `restore`, for a guest that is being migrated: libvirt changes nothing of it then, QEMU does. */
+export async function giveOnTheMove(
+  connection: Connection,
+  uuid: string,
+  bytes: number,
+  deadlineMs: number,
+): Promise<void> {
+  await connection.qemuMonitorCommand(uuid, { execute: 'balloon', arguments: { value: bytes } }, { deadlineMs });
+}
+
+/**
+ * Figures of one moment. While the balloon of a guest moves, its size and what the guest last said of itself do not belong
+ * together, and what is in use cannot be told from them: it is waited, a few seconds at most, until it has kept its size
+ * over a report. A guest that has all of `fullBytes` is not waited for.
+ */
+export async function steadyStats(connection: Connection, uuid: string, fullBytes: number): Promise<BalloonStats> {
+  const startedAt = Date.now();
+  let stats = await connection.memoryStats(uuid);
+  while ((stats.actualBytes ?? 0) < fullBytes && Date.now() - startedAt < steadyWaitMs) {
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+    const before = stats;
+    stats = await connection.memoryStats(uuid);
+    if (stats.actualBytes === before.actualBytes && stats.lastUpdateS !== before.lastUpdateS) break;
+  }
+  return statsOf(stats);
+}
+
+function statsOf(stats: MemoryStats): BalloonStats {
+  return {
+    currentBytes: stats.actualBytes ?? 0,
+    residentBytes: stats.rssBytes,
+    availableBytes: stats.availableBytes,
+    usableBytes: stats.usableBytes,
+    unusedBytes: stats.unusedBytes,
+  };
+}
+
+/** Whether the kernel of a guest takes memory back from its balloon before it would kill a process; else none is taken. */
+export function deflatesAtNeed(domainXml: string): boolean {
+  return readDomain(domainXml).balloon?.autodeflate === true;
 }

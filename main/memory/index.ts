@@ -1,1 +1,2 @@
-export { balloonStats, restore, shrink, shrinkTarget } from './balloon.ts';
+export { deflatesAtNeed, restore, shrink, steadyStats } from './balloon.ts';
+export { SelfBallooning } from './self-ballooning.ts';

@@ -8,11 +8,14 @@ const StateSchema = z.object({
   phase: Phase,
   direction: Direction,
   flipped: z.boolean(),
+  handedOver: z.boolean().optional(),
   cancelAsked: z.boolean(),
   looking: z.boolean(),
   outcome: z.enum(['done', 'failed', 'lost']).optional(),
   resumeSource: z.boolean().optional(),
+  cancelReason: z.string().optional(),
   failure: z.string().optional(),
+  givenUp: z.boolean().optional(),
 });
 
 /** What a visit leaves with home for as long as the VM is away: enough to bring it back. */
@@ -24,6 +27,8 @@ export const VisitRecord = z.object({
    * it may come back under: nothing a host says about paths on this machine is ever believed.
    */
   homeXml: z.string(),
+  /** What the guest may have, written before any of it is taken: its balloon is smaller while it is away. */
+  balloonBytes: Bytes.exactOptional(),
 });
 export type VisitRecord = z.infer<typeof VisitRecord>;
 

@@ -1,35 +1,42 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { HomewardError } from '../../shared/errors.ts';
-import type { MoveEvent } from '../../shared/machine/move-machine.ts';
+import type { MoveEvent, MoveState } from '../../shared/machine/move-machine.ts';
 import type { Seen } from '../../shared/machine/verdict.ts';
-import { usedBytes } from '../../shared/plan/balloon.ts';
-import type { VisitPaths, VisitRequest } from '../../shared/wire.ts';
-import {
-  type Connection,
-  type Libvirt,
-  LibvirtError,
-  libvirtErrorCode,
-  type MigrateFlag,
-  placeDomain,
-} from '../libvirt/index.ts';
-import { type HostLink, measureLink } from '../link/index.ts';
-import { balloonStats, restore, shrink, shrinkTarget } from '../memory/index.ts';
+import type { Direction } from '../../shared/model/move.ts';
+import { type BalloonStats, usedBytes } from '../../shared/plan/balloon.ts';
+import { type MovePlan, outOfTime, planned } from '../../shared/plan/homecoming.ts';
+import { PlanWatch } from '../../shared/plan/plan-watch.ts';
+import type { VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
+import { type Connection, LibvirtError, libvirtErrorCode, type MigrateFlag, placeDomain } from '../libvirt/index.ts';
+import type { HostLink } from '../link/index.ts';
+import { deflatesAtNeed, restore, shrink, steadyStats } from '../memory/index.ts';
+import { measureDirtyRate } from '../monitor/index.ts';
 import type { LocalVm } from './local-vm.ts';
 import type { Effects, MoveRun } from './move-run.ts';
 import { needWhatWasAsked } from './offer.ts';
+import { probe } from './probe.ts';
 import { follow } from './progress.ts';
-import { see } from './seen.ts';
+import { isInPostCopy, see } from './seen.ts';
 import type { VisitLink } from './visit-link.ts';
+import { wakeStopped } from './wake.ts';
 
 export interface MoveEffectsOptions {
-  readonly libvirt: Libvirt;
+  readonly direction: Direction;
   readonly link: HostLink;
   readonly linkStableMs: () => number;
   readonly vm: LocalVm;
   readonly visitLink: VisitLink;
   /** Why the flip is out of the question, from the preflight. */
   readonly postcopyObstacle: string | undefined;
+  /** Whether memory that the guest does not use may be taken before it comes home. */
+  readonly mayShrink: () => boolean;
+  /** The guest's own disk and network when the move was asked for. */
+  readonly guestBytesPerSec: number | undefined;
+  /** From now. */
+  readonly deadlineMs: number | undefined;
+  /** False for a VM that is to come late rather than be paused where it is. */
+  readonly pausesWhenLate: boolean | undefined;
   /** Written down (I3) before anything is released. */
   readonly recordPlace: (run: MoveRun) => Promise<void>;
   /** The visit is over, or goes on: what the engine keeps of it. */
@@ -37,41 +44,76 @@ export interface MoveEffectsOptions {
 }
 
 const prepareTimeoutMs = 60_000;
+/** A guest that is shrunk meanwhile has its writing measured before the copy; longer is not worth waiting for. */
+const dirtyRatePatienceMs = 1_500;
 /** A look is believed once both ends have said the same twice, this far apart. */
 const lookAgainMs = 400;
 const looksAtMost = 12;
+/** For a migrate call of an earlier engine to end; then the link is waited for, and looked again. */
+const callPatienceMs = 30_000;
+/** A call that was called off when it may have been about to end once left a VM at neither place (QEMU 7.2). */
+const callLeftAloneMs = 10_000;
+/** Without both its ends a migration cannot end well; a call that ends well does so within a moment of it. */
+const sourcePatienceMs = 10_000;
+const sourceEveryMs = 1_000;
 /** Until the link has been back for a moment, a new attempt would meet the same break. */
 const afterLinkUpMs = 1_000;
-/** Enough payload to see past TCP's slow start, little enough to be short on a slow link. */
-const probeBytes = 512 * 1024;
-const longProbeBytes = 8 * 1024 * 1024;
-const probeShortMs = 150;
-const dirtyRatePeriodS = 1;
-const dirtyRatePatienceMs = 3_000;
-/** Where the probe fails: a modest Wi-Fi. */
-const assumedLinkBytesPerSec = 5 * 1024 * 1024;
+const MiB = 1024 * 1024;
 
 /** Does what the move machine asks for, for one VM and one visit. */
 export class MoveEffects implements Effects {
   readonly #options: MoveEffectsOptions;
   #destinationXml = '';
-  #linkBytesPerSec = assumedLinkBytesPerSec;
-  #dirtyBytesPerSec: number | undefined;
+  #migrationName = '';
+  readonly #watch: PlanWatch;
+  #plan: MovePlan | undefined;
+  #finishNowAsked: () => boolean = () => false;
   #flipAsked = false;
+  readonly #sourcePatienceMs: number;
 
-  constructor(options: MoveEffectsOptions) {
+  constructor(options: MoveEffectsOptions, patienceMs = sourcePatienceMs) {
     this.#options = options;
+    const { direction, deadlineMs, pausesWhenLate, postcopyObstacle, guestBytesPerSec, linkStableMs } = options;
+    this.#watch = new PlanWatch({
+      direction,
+      postcopyObstacle,
+      guestBytesPerSec,
+      deadlineAtMs: deadlineMs === undefined ? undefined : performance.now() + deadlineMs,
+      pausesWhenLate,
+      linkStableMs,
+      finishNowAsked: () => this.#finishNowAsked(),
+      nowMs: () => performance.now(),
+    });
+    this.#sourcePatienceMs = patienceMs;
   }
 
   async prepare(run: MoveRun): Promise<void> {
-    const { vm, visitLink, link } = this.#options;
+    const { vm, direction } = this.#options;
     const source = await this.#source(run);
-    const stats = await balloonStats(source, vm.uuid);
-    run.note({ memoryBytes: usedBytes(stats) });
-    // Not waited for: it takes a second in which the copy may already run.
-    void this.#measureDirtyRate(source);
-    this.#linkBytesPerSec = await probe(link, run.move.direction);
-    if (run.move.direction === 'out') {
+    const measuring = this.#measureDirtyRate(source);
+    const steady = steadyStats(source, vm.uuid, run.data.record.balloonBytes ?? 0);
+    const parts = await Promise.allSettled([
+      steady.then((stats) => run.note({ memoryBytes: usedBytes(stats) })),
+      this.#prepareDestination(run),
+      this.#readyMigration(run),
+      this.#probeLink(),
+    ]);
+    // Only now, since settling ends what the others have begun.
+    for (const part of parts) if (part.status === 'rejected') throw part.reason;
+    const stats = await steady;
+    this.#finishNowAsked = () => run.finishNowAsked;
+    const plan = this.#planned(run, this.#watch.before(stats, this.#mayTake(run)));
+    if (plan.mode === 'safe-end') return run.post({ kind: 'cancel', reason: outOfTime });
+    if (direction === 'out') return;
+    // The most of it may have gone while it was away, and is given back all the same.
+    await run.remember({ balloonBytes: run.data.record.balloonBytes ?? stats.currentBytes });
+    if (plan.balloon !== undefined) await this.#shrink(run, source, stats, plan.balloon.targetBytes, measuring);
+    await vm.disk.allow('home');
+  }
+
+  async #prepareDestination(run: MoveRun): Promise<void> {
+    const { vm, visitLink, link, direction } = this.#options;
+    if (direction === 'out') {
       await vm.disk.allow(`visit-${visitLink.visit}`);
       const request = this.#request();
       const paths = await link.call('visit.prepare', request, { timeoutMs: prepareTimeoutMs });
@@ -79,58 +121,85 @@ export class MoveEffects implements Effects {
       this.#destinationXml = awayXml(run.data.record.homeXml, paths);
     } else {
       this.#destinationXml = run.data.record.homeXml;
-      const target = await shrinkTarget(source, vm.uuid);
-      if (target !== undefined) {
-        await run.remember({ balloonBytes: stats.currentBytes });
-        await shrink(source, vm.uuid, target, AbortSignal.timeout(prepareTimeoutMs));
-      }
-      await vm.disk.allow('home');
     }
   }
 
+  async #probeLink(): Promise<void> {
+    const { link, direction } = this.#options;
+    const linkBytesPerSec = await probe(link, direction);
+    if (linkBytesPerSec !== undefined) this.#watch.measuredLink(linkBytesPerSec);
+  }
+
+  /** Has the process ready that will make the call, and on the way home the host listening for it. */
+  async #readyMigration(run: MoveRun): Promise<void> {
+    const { visitLink, link, direction } = this.#options;
+    const name = `m-${randomBytes(4).toString('hex')}`;
+    await run.remember({ socketName: name });
+    await Promise.all([
+      visitLink.prepareMigration(name, direction),
+      direction === 'home' ? link.call('visit.listen', { visit: visitLink.visit, name }) : undefined,
+    ]);
+    this.#migrationName = name;
+  }
+
+  #mayTake(run: MoveRun): boolean {
+    const { direction, mayShrink } = this.#options;
+    return direction === 'home' && mayShrink() && deflatesAtNeed(run.data.record.homeXml);
+  }
+
+  #planned(run: MoveRun, plan: MovePlan): MovePlan {
+    this.#plan = plan;
+    run.note({ plan: planned(plan) });
+    return plan;
+  }
+
+  /** Waits for as long as the plan says; what the guest gives after that, it gives while the copy runs. */
+  async #shrink(
+    run: MoveRun,
+    source: Connection,
+    before: BalloonStats,
+    targetBytes: number,
+    measuring: Promise<void>,
+  ): Promise<void> {
+    const beganMs = performance.now();
+    const looking = new AbortController();
+    const shrinking = shrink(source, this.#options.vm.uuid, targetBytes, looking.signal).catch(() => undefined);
+    await Promise.race([measuring, sleep(dirtyRatePatienceMs)]);
+    // How long to wait depends on how the guest writes, of which more is known now.
+    const plan = this.#planned(run, this.#watch.before(before, true));
+    const waitMs = (plan.balloon?.waitMs ?? 0) - (performance.now() - beganMs);
+    if (waitMs > 0) await Promise.race([shrinking, sleep(waitMs)]);
+    looking.abort();
+  }
+
   async #measureDirtyRate(source: Connection): Promise<void> {
-    const { uuid } = this.#options.vm;
     try {
-      await source.startDirtyRateCalc(uuid, dirtyRatePeriodS);
-      this.#dirtyBytesPerSec = await measuredDirtyRate(source, uuid);
+      this.#watch.measuredDirty(await measureDirtyRate(source, this.#options.vm.uuid));
     } catch {
       // An older QEMU cannot tell; then the move judges by its own rounds.
     }
   }
 
   async migrate(run: MoveRun, resume: boolean): Promise<void> {
-    const { libvirt, vm, visitLink, link, linkStableMs, postcopyObstacle } = this.#options;
-    const out = run.move.direction === 'out';
+    const { vm, visitLink, link, postcopyObstacle, direction } = this.#options;
     const source = await this.#source(run);
     if (resume && (await this.#wentOn(source, run))) return;
-    const name = `m-${randomBytes(4).toString('hex')}`;
-    await run.remember({ socketName: name });
-    if (out) await visitLink.listenOut(name);
-    else await link.call('visit.listen', { visit: visitLink.visit, name });
+    if (resume) await this.#readyMigration(run);
     const postcopy: MigrateFlag[] = postcopyObstacle === undefined || resume ? ['postcopy'] : [];
     const wireBefore = visitBytes(link, visitLink.visit);
     const following = follow({
       run,
       source,
+      destination: direction === 'out' ? visitLink.connection() : Promise.resolve(vm.connection),
       uuid: vm.uuid,
-      question: () => ({
-        direction: run.move.direction,
-        postcopyObstacle,
-        askedByUser: run.finishNowAsked,
-        dirtyBytesPerSec: this.#dirtyBytesPerSec,
-        usedBytes: run.move.memoryBytes ?? vm.memoryBytes,
-        linkBytesPerSec: this.#linkBytesPerSec,
-        linkStableMs: linkStableMs(),
-      }),
+      plan: (progress) => this.#watch.during(progress),
       tick: () => run.note({ wireBytes: visitBytes(link, visitLink.visit) - wireBefore }),
     });
+    const callOver = new AbortController();
+    void this.#endWithItsEnds(run, this.#migrationName, callOver.signal);
     try {
-      await libvirt.migrate({
-        sourceUri: out ? vm.uri : visitLink.uri,
-        destinationUri: out ? visitLink.uri : vm.uri,
-        uuid: vm.uuid,
-        migrateUri: `unix://${visitLink.socketPath(name)}`,
-        ...(resume ? {} : { destinationXml: this.#destinationXml }),
+      await visitLink.migrate(this.#migrationName, direction, {
+        ...(resume ? {} : { destinationXml: this.#destinationXml, ...capOf(this.#plan) }),
         flags: [
           'live',
           'changeProtection',
@@ -140,6 +209,7 @@ export class MoveEffects implements Effects {
         ],
       });
     } finally {
+      callOver.abort();
       await following.stop();
       run.note({ wireBytes: visitBytes(link, visitLink.visit) - wireBefore });
     }
@@ -160,7 +230,7 @@ export class MoveEffects implements Effects {
       await sleep(lookAgainMs);
     }
     // A resumed migration has a stream of its own.
-    if (socketName !== undefined) await this.#options.visitLink.endCarrier(socketName);
+    if (socketName !== undefined) await this.#options.visitLink.endMigration(socketName);
     return false;
   }
 
@@ -176,18 +246,94 @@ export class MoveEffects implements Effects {
   }
 
   async abort(run: MoveRun): Promise<void> {
+    // Over a link that is down the word does not get there, and neither does the memory: both wait.
+    if (run.move.direction === 'home' && this.#options.link.state !== 'up') await this.awaitLink();
     await (await this.#source(run)).abortJob(this.#options.vm.uuid);
   }
 
   async look(run: MoveRun): Promise<Extract<MoveEvent, { kind: 'seen' }>> {
+    if (!(await this.#callEnded(run))) return { kind: 'seen', source: 'unknown', destination: 'unknown' };
     let last: { source: Seen; destination: Seen } | undefined;
     for (let looks = 0; looks < looksAtMost; looks += 1) {
       const [source, destination] = await Promise.all([this.#see(run, false), this.#see(run, true)]);
-      if (last?.source === source && last.destination === destination) return { kind: 'seen', source, destination };
+      if (last?.source === source && last.destination === destination) {
+        const orphaned = source === 'absent' && destination === 'unknown';
+        return { kind: 'seen', source, destination: orphaned ? await this.#withoutSource(run) : destination };
+      }
       last = { source, destination };
       await sleep(lookAgainMs);
     }
     return { kind: 'seen', source: 'unknown', destination: 'unknown' };
+  }
+
+  /**
+   * A call that an earlier engine began may still be under way in its process. Most end by themselves soon; one that does
+   * not is called off, which libvirt refuses once the VM has flipped. Until it has ended, what both ends say means nothing.
+   */
+  async #callEnded(run: MoveRun): Promise<boolean> {
+    const { vm, visitLink, link } = this.#options;
+    const { socketName } = run.data;
+    const call = socketName === undefined ? undefined : await visitLink.migration(socketName);
+    if (call === undefined) return true;
+    const over = call.outcome().then(
+      () => true,
+      () => true,
+    );
+    const beganMs = performance.now();
+    for (;;) {
+      if (await Promise.race([over, sleep(lookAgainMs).then(() => false)])) return true;
+      if (link.state !== 'up') return false;
+      const waitedMs = performance.now() - beganMs;
+      if (waitedMs > callPatienceMs) {
+        if ((await this.#visitState()) !== 'gone') return false;
+        await visitLink.endMigration(call.name);
+        return true;
+      }
+      if (waitedMs < callLeftAloneMs) continue;
+      await this.#source(run)
+        .then((source) => source.abortJob(vm.uuid))
+        .catch(() => undefined);
+    }
+  }
+
+  /**
+   * A destination in post-copy whose source has died waits for pages that will never come. libvirt and QEMU do not
+   * always notice, and a QEMU that waits so may not answer; so what has not arrived within a while is lost.
+   */
+  async #withoutSource(run: MoveRun): Promise<Seen> {
+    const { vm, visitLink } = this.#options;
+    const deadline = performance.now() + this.#sourcePatienceMs;
+    try {
+      const destination = run.move.direction === 'home' ? vm.connection : await visitLink.connection();
+      while (isInPostCopy(await destination.state(vm.uuid))) {
+        const status = await migrationStatus(destination, vm.uuid).catch(() => undefined);
+        if (status === 'postcopy-paused') return 'postcopy-destination';
+        if (status === 'completed') return 'unknown';
+        if (performance.now() > deadline) return 'postcopy-destination';
+        await sleep(sourceEveryMs);
+      }
+    } catch {
+      // A place that does not answer proves nothing.
+    }
+    return 'unknown';
+  }
+
+  /**
+   * libvirt may wait without end for a post-copy whose source has died, or for a visit that went with its host: the call is
+   * ended for it, and both places are asked.
+   */
+  async #endWithItsEnds(run: MoveRun, name: string, callOver: AbortSignal): Promise<void> {
+    let goneSinceMs: number | undefined;
+    while (!callOver.aborted) {
+      const gone =
+        (await this.#visitState()) === 'gone' || (run.state.flipped && (await this.#see(run, false)) === 'absent');
+      goneSinceMs = gone ? (goneSinceMs ?? performance.now()) : undefined;
+      if (goneSinceMs !== undefined && performance.now() - goneSinceMs > this.#sourcePatienceMs) {
+        if (!callOver.aborted) await this.#options.visitLink.endMigration(name);
+        return;
+      }
+      await sleep(sourceEveryMs);
+    }
   }
 
   async awaitLink(): Promise<void> {
@@ -201,7 +347,7 @@ export class MoveEffects implements Effects {
 
   async settle(run: MoveRun): Promise<void> {
     const { vm, visitLink } = this.#options;
-    if (run.data.socketName !== undefined) await visitLink.endCarrier(run.data.socketName);
+    if (run.data.socketName !== undefined) await visitLink.endMigration(run.data.socketName);
     const { outcome, direction } = run.state;
     const endsAway = outcome !== 'lost' && (direction === 'out') === (outcome === 'done');
     if (endsAway) {
@@ -209,17 +355,18 @@ export class MoveEffects implements Effects {
       await vm.disk.revoke('home');
       // A client that died between finish and confirm leaves the handed-over source stopped at home.
       if (direction === 'out') await removeStopped(vm);
-      if (run.state.resumeSource === true) await (await visitLink.connection()).resume(vm.uuid);
+      if (run.state.resumeSource === true) await wakeStopped(await visitLink.connection(), vm.uuid);
       return;
     }
     // The VM is at home, or nowhere: the visitor is fenced before home may write again.
     visitLink.fence();
     await vm.disk.revoke(`visit-${visitLink.visit}`);
     await vm.disk.allow('home');
-    if (outcome === 'lost') await this.#options.recordPlace(run);
-    if (run.state.resumeSource === true && (await vm.connection.state(vm.uuid)).state === 'paused') {
-      await vm.connection.resume(vm.uuid);
+    if (outcome === 'lost') {
+      await removeRest(vm, run.state);
+      await this.#options.recordPlace(run);
     }
+    if (run.state.resumeSource === true) await wakeStopped(vm.connection, vm.uuid);
     await this.#endVisit();
     await this.#restoreBalloon(run, vm.connection);
   }
@@ -246,15 +393,23 @@ export class MoveEffects implements Effects {
 
   /** @param destination which end of the move to ask */
   async #see(run: MoveRun, destination: boolean): Promise<Seen> {
-    const { vm, visitLink, link } = this.#options;
+    const { vm, visitLink } = this.#options;
     const atHome = (run.move.direction === 'home') === destination;
     if (atHome) return see(() => Promise.resolve(vm.connection), vm.uuid, destination);
-    if (link.state !== 'up') return 'unknown';
-    const listed = await link.call('visit.list', {}).catch(() => undefined);
-    if (listed === undefined) return 'unknown';
+    const state = await this.#visitState();
+    if (state === undefined) return 'unknown';
     // The sandbox is the visitor: without it there is no copy at the host.
-    if (!listed.visits.some(({ visit }) => visit === visitLink.visit)) return 'absent';
+    if (state === 'gone') return 'absent';
     return see(() => visitLink.connection(), vm.uuid, destination);
+  }
+
+  /** What the host says of the visit: `gone` also where it knows none, undefined where it cannot be asked. */
+  async #visitState(): Promise<VisitInfo['state'] | undefined> {
+    const { visitLink, link } = this.#options;
+    if (link.state !== 'up') return undefined;
+    const listed = await link.call('visit.list', {}).catch(() => undefined);
+    if (listed === undefined) return undefined;
+    return listed.visits.find(({ visit }) => visit === visitLink.visit)?.state ?? 'gone';
   }
 
   #request(): VisitRequest {
@@ -291,36 +446,18 @@ function visitBytes(link: HostLink, visit: string): number {
     .reduce((sum, { sentBytes, receivedBytes }) => sum + sentBytes + receivedBytes, 0);
 }
 
-async function probe(link: HostLink, direction: 'out' | 'home'): Promise<number> {
-  try {
-    const first = await measureLink(link, direction, probeBytes);
-    if ((probeBytes / first) * 1_000 > probeShortMs) return first;
-    return await measureLink(link, direction, longProbeBytes);
-  } catch (cause) {
-    if (link.state !== 'up') {
-      throw new HomewardError('host-unreachable', 'The host stopped answering before the move began.', { cause });
-    }
-    return assumedLinkBytesPerSec;
-  }
-}
-
-async function measuredDirtyRate(source: Connection, uuid: string): Promise<number | undefined> {
-  const deadline = performance.now() + dirtyRatePatienceMs;
-  while (performance.now() < deadline) {
-    const records = await source.allStats(['dirtyrate'], { nowait: true });
-    const rate = records.find((record) => record.uuid === uuid)?.stats.dirtyRate;
-    if (rate?.status === 'measured' && rate.mebibytesPerSec !== undefined) return rate.mebibytesPerSec * 1024 * 1024;
-    await sleep(100);
-  }
-  return undefined;
+/** libvirt counts whole MiB, and takes 0 for no cap. */
+function capOf(plan: MovePlan | undefined): { bandwidthMiBps?: number } {
+  const mebibytes = Math.floor((plan?.capBytesPerSec ?? 0) / MiB);
+  return mebibytes === 0 ? {} : { bandwidthMiBps: mebibytes };
 }
 
 const MigrationInfo = z.object({ status: z.string().optional() });
 
-/** QEMU's own word for how its outgoing migration stands (query-migrate); `gone` where the VM is no more. */
-async function migrationStatus(source: Connection, uuid: string): Promise<string | undefined> {
+/** QEMU's own word for how its migration, out or in, stands (query-migrate); `gone` where the VM is no more. */
+async function migrationStatus(end: Connection, uuid: string): Promise<string | undefined> {
   try {
-    const answer = await source.qemuMonitorCommand(uuid, { execute: 'query-migrate' });
+    const answer = await end.qemuMonitorCommand(uuid, { execute: 'query-migrate' });
     return MigrationInfo.parse(answer).status;
   } catch (thrown) {
     if (thrown instanceof LibvirtError && thrown.code === libvirtErrorCode.NO_DOMAIN) return 'gone';
@@ -338,6 +475,15 @@ async function removeStopped(vm: LocalVm): Promise<void> {
   if (seen === 'paused' || seen === 'postcopy-source') await vm.connection.destroy(vm.uuid);
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** What home has of a VM whose other part is lost is no VM, and keeps libvirt from starting one. */
+async function removeRest(vm: LocalVm, { direction, flipped, handedOver, givenUp }: MoveState): Promise<void> {
+  const seen = await see(() => Promise.resolve(vm.connection), vm.uuid, direction === 'home');
+  if (seen === 'absent') return;
+  const isPart =
+    seen === 'incoming' ||
+    (seen === 'paused' && (flipped || handedOver === true || givenUp === true)) ||
+    // One that is given up may not have been seen to break: then nothing tells of its part but that it is there.
+    (seen === 'unknown' && givenUp === true) ||
+    (seen !== 'running' && isInPostCopy(await vm.connection.state(vm.uuid)));
+  if (isPart) await vm.connection.destroy(vm.uuid);
 }

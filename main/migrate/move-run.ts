@@ -1,5 +1,6 @@
 import { HomewardError } from '../../shared/errors.ts';
 import {
+  canGiveUp,
   isCancellable,
   isOver,
   type MoveEffect,
@@ -93,8 +94,8 @@ export class MoveRun {
     this.post({ kind: 'begin' });
   }
 
-  /** @throws HomewardError `too-late` with the reason, in words. */
-  cancel(): void {
+  /** @param reason a clause for people, where not the user asked. @throws HomewardError `too-late` with the reason, in words. */
+  cancel(reason?: string): void {
     if (!isCancellable(this.state)) {
       throw new HomewardError(
         'too-late',
@@ -104,7 +105,7 @@ export class MoveRun {
         { hint: 'Let the move finish, then bring the VM back.' },
       );
     }
-    this.post({ kind: 'cancel' });
+    this.post({ kind: 'cancel', ...(reason === undefined ? {} : { reason }) });
   }
 
   /** @throws HomewardError `too-late` or `no-postcopy`. */
@@ -113,6 +114,20 @@ export class MoveRun {
       throw new HomewardError('too-late', `${this.#move.vmName} is not being copied, so there is nothing to hurry.`);
     }
     this.#finishNowAsked = true;
+  }
+
+  /** The other machine is lost for good. @throws HomewardError `vm-busy` where the move ends without it */
+  giveUp(): void {
+    if (!canGiveUp(this.state)) {
+      throw new HomewardError(
+        'vm-busy',
+        `${this.#move.vmName} is being moved, and that does not need the host to end.`,
+        {
+          hint: `Stop it with: homeward cancel ${this.#move.vmName}`,
+        },
+      );
+    }
+    this.post({ kind: 'given-up' });
   }
 
   post(event: MoveEvent): void {
@@ -125,7 +140,7 @@ export class MoveRun {
     await this.#sink.journal(this.#move, this.#data);
   }
 
-  note(figures: Partial<Pick<Move, 'progress' | 'memoryBytes' | 'wireBytes' | 'downtimeMs'>>): void {
+  note(figures: Partial<Pick<Move, 'plan' | 'progress' | 'memoryBytes' | 'wireBytes' | 'downtimeMs'>>): void {
     this.#move = { ...this.#move, ...figures };
     this.#sink.changed(this.#move);
   }

@@ -1,13 +1,16 @@
 import type { Progress } from '../../shared/model/move.ts';
-import { decideFlip, type FlipQuestion } from '../../shared/plan/flip.ts';
+import { dueStep, type MovePlan, outOfTime, planned } from '../../shared/plan/homecoming.ts';
 import type { Connection, JobStats } from '../libvirt/index.ts';
 import type { MoveRun } from './move-run.ts';
 
 export interface FollowOptions {
   readonly run: MoveRun;
   readonly source: Connection;
+  /** Not waited for: it may be behind a link that is down. */
+  readonly destination: Promise<Connection>;
   readonly uuid: string;
-  readonly question: () => Omit<FlipQuestion, 'progress'>;
+  /** The plan from here on. */
+  readonly plan: (progress: Progress) => MovePlan;
   readonly tick: () => void;
 }
 
@@ -19,10 +22,23 @@ const pollTimeoutMs = 3_000;
 export function follow(options: FollowOptions): { stop(): Promise<void> } {
   const { run, source, uuid } = options;
   let stopped = false;
-  const dispose = source.onEvent((event) => {
-    if (event.kind !== 'lifecycle' || event.uuid !== uuid) return;
-    if (event.event === 'suspended' && event.detail === 'postcopy') run.post({ kind: 'flipped' });
-  });
+  const hears = [
+    source.onEvent((event) => {
+      if (event.kind !== 'lifecycle' || event.uuid !== uuid) return;
+      if (event.event === 'suspended' && event.detail === 'postcopy') run.post({ kind: 'flipped' });
+    }),
+  ];
+  options.destination.then(
+    (destination) => {
+      const hear = destination.onEvent((event) => {
+        if (event.kind !== 'lifecycle' || event.uuid !== uuid) return;
+        if (event.event === 'resumed' && event.detail === 'migrated') run.post({ kind: 'handed-over' });
+      });
+      if (stopped) hear();
+      else hears.push(hear);
+    },
+    () => undefined,
+  );
   const loop = (async () => {
     while (!stopped) {
       const stats = await source.jobStats(uuid, { deadlineMs: pollTimeoutMs }).catch(() => undefined);
@@ -30,9 +46,13 @@ export function follow(options: FollowOptions): { stop(): Promise<void> } {
       if (stats?.memory !== undefined) {
         const progress = progressOf(stats);
         run.note({ progress });
-        if (run.state.phase === 'copying') {
-          const decision = decideFlip({ ...options.question(), progress });
-          if (decision.action === 'flip') run.post({ kind: 'flip-wanted' });
+        // Before the job begins, and once it has been aborted, QEMU tells of a memory of nothing.
+        if (run.state.phase === 'copying' && progress.totalBytes > 0) {
+          const plan = options.plan(progress);
+          run.note({ plan: planned(plan) });
+          const due = dueStep(plan);
+          if (due?.do === 'flip') run.post({ kind: 'flip-wanted' });
+          if (due?.do === 'pause') run.post({ kind: 'cancel', reason: outOfTime });
         }
       }
       options.tick();
@@ -42,7 +62,7 @@ export function follow(options: FollowOptions): { stop(): Promise<void> } {
   return {
     async stop() {
       stopped = true;
-      dispose();
+      for (const stopHearing of hears) stopHearing();
       await loop;
     },
   };

@@ -1,6 +1,11 @@
 import type { Seen } from '../../shared/machine/verdict.ts';
 import { type Connection, type DomainState, LibvirtError, libvirtErrorCode } from '../libvirt/index.ts';
 
+/** libvirt's state and reason of a VM of which a part is, or was, on another machine. */
+export function isInPostCopy({ reason }: DomainState): boolean {
+  return ['running-postcopy', 'running-postcopy-failed', 'paused-postcopy', 'paused-postcopy-failed'].includes(reason);
+}
+
 /** libvirt's state and reason in the machine's words. `destination`: a stopped receiver has never run. */
 function seenOf({ state, reason }: DomainState, destination: boolean): Seen {
   // Still under way, or its break not yet noticed: a resume now would meet the old attempt in libvirt and hang there.

@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HomewardError } from '../../shared/errors.ts';
-import type { WantedStream } from '../../shared/wire.ts';
-import type { Connection, Libvirt } from '../libvirt/index.ts';
+import type { Direction } from '../../shared/model/move.ts';
+import type { StreamHello, WantedStream } from '../../shared/wire.ts';
+import type { Connection, Libvirt, MigrateRequest } from '../libvirt/index.ts';
 import { connectUnixSocket, type HostLink, serveUnixSocket, splice, type UnixServer } from '../link/index.ts';
-import { CarrierProcess } from './carrier-process.ts';
 import type { LocalVm } from './local-vm.ts';
+import { MigrationProcess } from './migration-process.ts';
 
 export interface VisitLinkOptions {
   readonly link: HostLink;
@@ -18,6 +20,8 @@ export interface VisitLinkOptions {
   readonly runtimeFolder: string;
 }
 
+type CarriedHello = StreamHello & { kind: 'migrate' | 'migration' };
+
 /** Between two attempts to carry on over a link that is down, or was until a moment ago. */
 const carryAgainMs = 200;
 
@@ -28,12 +32,11 @@ const carryAgainMs = 200;
 export class VisitLink {
   readonly visit: string;
   readonly migrationFolder: string;
-  /** The visit's own libvirtd as a client here opens it. */
-  readonly uri: string;
+  readonly #uri: string;
   readonly #options: VisitLinkOptions;
   readonly #servers: UnixServer[] = [];
   readonly #streams = new Set<Duplex>();
-  readonly #carriers = new Map<string, CarrierProcess>();
+  readonly #migrations = new Map<string, MigrationProcess>();
   /** By disk, the latest. */
   readonly #diskStreams = new Map<string, Promise<Duplex>>();
   #connection: Connection | undefined;
@@ -56,36 +59,68 @@ export class VisitLink {
     this.#options = options;
     this.visit = options.visit;
     this.migrationFolder = options.migrationFolder;
-    this.uri = `qemu+unix:///session?socket=${encodeURIComponent(socket)}`;
+    this.#uri = uriOf(socket);
   }
 
   /** Control connection to the visit's libvirtd; opened on first use. */
   async connection(): Promise<Connection> {
-    this.#connection ??= await this.#options.libvirt.connect(this.uri, { keepAliveIntervalS: 5 });
+    this.#connection ??= await this.#options.libvirt.connect(this.#uri, { keepAliveIntervalS: 5 });
     return this.#connection;
   }
 
-  /** Way out: the QEMU that connects to migration socket `name` here is carried to the visit's QEMU. */
-  async listenOut(name: string): Promise<void> {
-    await this.#carryOut(await this.#startCarrier(name, 'connects'));
+  /** Starts the process that is to make the migrate call, whose streams both machines know as `name`. @throws HomewardError */
+  async prepareMigration(name: string, direction: Direction): Promise<void> {
+    const migration = await MigrationProcess.start(this.#options.runtimeFolder, name, {
+      qemu: direction === 'out' ? 'connects' : 'listens',
+      migrationSocket: this.#migrationSocket(name),
+    });
+    this.#migrations.set(name, migration);
   }
 
-  /** Way out, begun by an earlier engine: the stream goes on over this link, if its carrier still runs. */
-  async carryOnOut(name: string): Promise<void> {
-    if (this.#carriers.has(name)) return;
-    const carrier = await CarrierProcess.adopt(this.#options.runtimeFolder, name);
-    if (carrier !== undefined) await this.#carryOut(carrier);
+  /**
+   * Makes the migrate call in the process prepared for it. Resolves when it has ended well.
+   * @throws LibvirtError as libvirt gave it, HomewardError where the process was lost
+   */
+  async migrate(
+    name: string,
+    direction: Direction,
+    request: Pick<MigrateRequest, 'bandwidthMiBps' | 'destinationXml' | 'flags'>,
+  ): Promise<void> {
+    const { vm } = this.#options;
+    const migration = this.#migrations.get(name);
+    if (migration === undefined) throw new HomewardError('internal', `No migration ${name} was prepared.`);
+    const shared = { ...request, uuid: vm.uuid, migrateUri: `unix://${this.#migrationSocket(name)}` };
+    // Towards the visit the link may rest; only home's own libvirtd is to be given up when it is silent.
+    migration.begin((visitSocket) =>
+      direction === 'out'
+        ? { ...shared, sourceUri: vm.uri, destinationUri: uriOf(visitSocket), destinationKeepAliveIntervalS: 0 }
+        : { ...shared, sourceUri: uriOf(visitSocket), destinationUri: vm.uri, sourceKeepAliveIntervalS: 0 },
+    );
+    this.#carryOver(migration, direction);
+    await migration.outcome();
+  }
+
+  /** The call `name`, begun by an earlier engine, goes on over this link, if its process still runs. */
+  async carryOn(name: string, direction: Direction): Promise<void> {
+    if (this.#migrations.has(name)) return;
+    const migration = await this.migration(name);
+    if (migration !== undefined) this.#carryOver(migration, direction);
+  }
+
+  /** The process of the call `name`, which an earlier engine may have left running. */
+  async migration(name: string): Promise<MigrationProcess | undefined> {
+    const known = this.#migrations.get(name);
+    if (known !== undefined) return known;
+    const adopted = await MigrationProcess.adopt(this.#options.runtimeFolder, name);
+    if (adopted !== undefined) this.#migrations.set(name, adopted);
+    return adopted;
   }
 
   /** Over for good: QEMU's connection here ends with it. */
-  async endCarrier(name: string): Promise<void> {
-    const carrier = this.#carriers.get(name) ?? (await CarrierProcess.adopt(this.#options.runtimeFolder, name));
-    this.#carriers.delete(name);
-    await carrier?.end();
-  }
-
-  socketPath(name: string): string {
-    return `${this.migrationFolder}/${name}`;
+  async endMigration(name: string): Promise<void> {
+    const migration = await this.migration(name);
+    this.#migrations.delete(name);
+    await migration?.end();
   }
 
   /** Opens this machine's end of what the host asked for. @throws HomewardError `refused` for what this visit has not. */
@@ -115,6 +150,10 @@ export class VisitLink {
     await rm(this.migrationFolder, { recursive: true, force: true });
   }
 
+  #migrationSocket(name: string): string {
+    return `${this.migrationFolder}/${name}`;
+  }
+
   #localEnd(wanted: WantedStream): Promise<Duplex> {
     const { vm } = this.#options;
     switch (wanted.kind) {
@@ -123,7 +162,7 @@ export class VisitLink {
           throw new HomewardError('refused', `No disk ${wanted.disk} in this visit.`);
         return this.#diskEnd(wanted.disk);
       case 'migration':
-        return this.#carrierHome(wanted.name);
+        return this.#streamHome(wanted.name);
       case 'frames': {
         const index = vm.nics[wanted.nic];
         const socket = index === undefined ? undefined : vm.network?.visitorSocket(index);
@@ -145,46 +184,44 @@ export class VisitLink {
     return opening;
   }
 
-  async #startCarrier(name: string, qemu: 'connects' | 'listens'): Promise<CarrierProcess> {
-    const config = { qemu, migrationSocket: this.socketPath(name) };
-    const carrier = await CarrierProcess.start(this.#options.runtimeFolder, name, config);
-    this.#carriers.set(name, carrier);
-    return carrier;
-  }
-
   /** Way home: the host asks again for a stream that broke. */
-  async #carrierHome(name: string): Promise<Duplex> {
-    const { runtimeFolder } = this.#options;
-    const known = this.#carriers.get(name) ?? (await CarrierProcess.adopt(runtimeFolder, name));
-    if (known !== undefined) this.#carriers.set(name, known);
-    return (known ?? (await this.#startCarrier(name, 'listens'))).connect();
+  async #streamHome(name: string): Promise<Duplex> {
+    const migration = await this.migration(name);
+    if (migration === undefined) throw new HomewardError('refused', `No migration ${name} comes home to this visit.`);
+    return migration.connectStream();
   }
 
-  /** Gives the carrier one connection to the host after another, for as long as it lasts. Resolves with the first session. */
-  async #carryOut(carrier: CarrierProcess): Promise<void> {
-    this.#carriers.set(carrier.name, carrier);
-    let session: Duplex | undefined = await carrier.connect();
-    const going = async (): Promise<void> => {
-      while (session !== undefined && !this.#closed) {
-        await this.#carryOver(session, carrier.name);
-        await sleep(carryAgainMs);
-        session = await carrier.connect().catch(() => undefined);
+  /** Over the link, which may be one after another; on the way home the host asks for QEMU's stream itself. */
+  #carryOver(migration: MigrationProcess, direction: Direction): void {
+    const { visit } = this;
+    const { name } = migration;
+    void this.#carry(() => migration.connectCall(), { kind: 'migrate', visit, name });
+    if (direction === 'out') void this.#carry(() => migration.connectStream(), { kind: 'migration', visit, name });
+  }
+
+  /** Gives a carrier one connection to the host after another, for as long as it lasts. */
+  async #carry(connect: () => Promise<Duplex>, hello: CarriedHello): Promise<void> {
+    for (;;) {
+      const session = await connect().catch(() => undefined);
+      if (session === undefined || this.#closed) {
+        session?.destroy();
+        return;
       }
-      session?.destroy();
-    };
-    void going();
+      await this.#carrySession(session, hello);
+      await sleep(carryAgainMs);
+    }
   }
 
-  async #carryOver(session: Duplex, name: string): Promise<void> {
+  async #carrySession(session: Duplex, hello: CarriedHello): Promise<void> {
     this.#track(session);
     session.on('error', () => undefined);
-    // The carrier speaks as soon as QEMU is there, and then QEMU listens at the other end, too.
+    // The carrier speaks as soon as its own end is there, and then the other end has, or will soon have, what it wants.
     await new Promise<void>((resolve) => {
       session.once('readable', resolve);
       session.once('close', resolve);
     });
     if (session.destroyed) return;
-    await this.#join(session, this.#options.link.openStream({ kind: 'migration', visit: this.visit, name }));
+    await this.#join(session, this.#options.link.openStream(hello));
   }
 
   async #join(client: Duplex, opening: Promise<Duplex>): Promise<void> {
@@ -201,6 +238,10 @@ export class VisitLink {
     this.#streams.add(stream);
     stream.once('close', () => this.#streams.delete(stream));
   }
+}
+
+function uriOf(socket: string): string {
+  return `qemu+unix:///session?socket=${encodeURIComponent(socket)}`;
 }
 
 /** Destroys what has been, or is being, opened. */
@@ -223,8 +264,4 @@ async function makeMigrationFolder(folder: string): Promise<void> {
     });
   }
   await chmod(folder, 0o700);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

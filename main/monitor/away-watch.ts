@@ -51,6 +51,10 @@ export class AwayWatch {
     }
   }
 
+  lookAgain(): void {
+    this.#backoff.succeeded();
+  }
+
   close(): void {
     this.#isClosed = true;
   }

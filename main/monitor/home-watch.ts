@@ -52,6 +52,7 @@ export class HomeWatch {
   #connection: Promise<Connection> | undefined;
   #obstacle: Obstacle | undefined;
   #listedMs = Number.NEGATIVE_INFINITY;
+  #hasListed = false;
   #isBusy = false;
   #isClosed = false;
 
@@ -70,6 +71,11 @@ export class HomeWatch {
 
   get obstacle(): Obstacle | undefined {
     return this.#obstacle;
+  }
+
+  /** Whether `domains()` has been complete once. */
+  get hasListed(): boolean {
+    return this.#hasListed;
   }
 
   domains(): readonly HomeDomain[] {
@@ -148,6 +154,7 @@ export class HomeWatch {
       const size = known ?? (await sizeOf(connection, summary));
       if (size !== undefined) present.set(summary.uuid, { ...size, ...identityOf(summary) });
     }
+    this.#hasListed = true;
     const isSame =
       present.size === this.#domains.size &&
       [...present].every(([uuid, domain]) => isEqual(domain, this.#domains.get(uuid)));

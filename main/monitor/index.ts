@@ -1,2 +1,3 @@
 /** The user's VMs and what they do, one sample a second. */
+export { measureDirtyRate } from './dirty-rate.ts';
 export { Monitor, type MonitorOptions, type SeenVm } from './monitor.ts';

@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events';
 import type { ConnectionName, Sample, VmState } from '../../shared/model/vm.ts';
-import type { Connection, DomainStateName, Libvirt } from '../libvirt/index.ts';
+import type { Connection, DomainStateName, DomainStats, Libvirt } from '../libvirt/index.ts';
 import { AwayWatch } from './away-watch.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { DirtyRates } from './dirty-rate.ts';
 import { type HomeDomain, HomeWatch } from './home-watch.ts';
 import type { Obstacle } from './obstacle.ts';
+import type { Reading } from './rates.ts';
 import { pollStats } from './stats.ts';
 import { Track } from './track.ts';
 
@@ -13,6 +15,8 @@ export interface MonitorOptions {
   /** Usually `qemu:///session` and `qemu:///system`; tests have their own. */
   readonly uris: Readonly<Partial<Record<ConnectionName, string>>>;
   readonly clock?: Clock;
+  /** Whether to measure now how fast that VM rewrites memory; never where absent. */
+  readonly wantsDirtyRate?: (uuid: string) => boolean;
 }
 
 /** A VM as libvirt shows it, wherever it runs. */
@@ -33,6 +37,8 @@ export interface MonitorEvents {
   /** VMs came, went or changed, or a connection did. */
   change: [];
   sample: [uuid: string, sample: Sample];
+  /** What a VM that is away said of itself a moment ago, and the way to it. */
+  away: [uuid: string, stats: DomainStats, connect: () => Promise<Connection>];
 }
 
 const everyMs = 1_000;
@@ -43,25 +49,28 @@ export class Monitor extends EventEmitter<MonitorEvents> {
   readonly #homes: readonly HomeWatch[];
   readonly #aways = new Map<string, AwayWatch>();
   readonly #tracks = new Map<string, Track>();
+  readonly #dirtyRates: DirtyRates;
   #timer: NodeJS.Timeout | undefined;
   #isRunning = false;
 
-  constructor({ libvirt, uris, clock = systemClock }: MonitorOptions) {
+  constructor({ libvirt, uris, clock = systemClock, wantsDirtyRate = () => false }: MonitorOptions) {
     super();
     this.#clock = clock;
+    this.#dirtyRates = new DirtyRates(wantsDirtyRate, clock);
     this.#homes = (['session', 'system'] as const).flatMap((name) => {
       const uri = uris[name];
       if (uri === undefined) return [];
-      return new HomeWatch({
+      const home: HomeWatch = new HomeWatch({
         name,
         uri,
         libvirt,
         clock,
         onChange: () => this.#onChange(),
         onReading: (uuid, reading) => {
-          if (!this.#aways.has(uuid)) this.#onReading(uuid, reading);
+          if (!this.#aways.has(uuid)) this.#onReading(uuid, reading, () => home.connection());
         },
       });
+      return home;
     });
   }
 
@@ -93,6 +102,27 @@ export class Monitor extends EventEmitter<MonitorEvents> {
     );
   }
 
+  /** As of the last answer from where the VM is away; undefined where it is not followed there. */
+  awayState(uuid: string): VmState | undefined {
+    const away = this.#aways.get(uuid);
+    return away === undefined ? undefined : (awayStates[away.stateNumber ?? 0] ?? 'unknown');
+  }
+
+  /** At home, wherever else it may run; undefined where libvirt here does not know it, or does not answer. */
+  homeState(uuid: string): VmState | undefined {
+    for (const home of this.#homes) {
+      const domain = home.obstacle === undefined ? home.domains().find((one) => one.uuid === uuid) : undefined;
+      if (domain !== undefined) return states[domain.state];
+    }
+    return undefined;
+  }
+
+  /** Whether `vms()` has all that libvirt knows there. */
+  hasListed(name: ConnectionName): boolean {
+    const home = this.#homes.find((candidate) => candidate.name === name);
+    return home?.hasListed === true && home.obstacle === undefined;
+  }
+
   /** Oldest first, at most ten minutes; the same array goes on growing. */
   samples(uuid: string): readonly Sample[] {
     return this.#tracks.get(uuid)?.samples ?? [];
@@ -105,11 +135,19 @@ export class Monitor extends EventEmitter<MonitorEvents> {
       uuid,
       poll: async () => pollStats(await connect()),
       clock: this.#clock,
-      onReading: (reading) => this.#onReading(uuid, reading),
+      onReading: (reading) => {
+        this.#onReading(uuid, reading, connect);
+        this.emit('away', uuid, reading.stats, connect);
+      },
       onState: () => this.emit('change'),
     });
     this.#aways.set(uuid, away);
     this.emit('change');
+  }
+
+  /** What kept a VM that is away from being watched is over: it is tried again without a pause. */
+  lookAgain(uuid: string): void {
+    this.#aways.get(uuid)?.lookAgain();
   }
 
   watchHome(uuid: string): void {
@@ -161,26 +199,29 @@ export class Monitor extends EventEmitter<MonitorEvents> {
     this.#aways.get(uuid)?.close();
     this.#aways.delete(uuid);
     this.#tracks.get(uuid)?.interrupt();
+    this.#dirtyRates.forget(uuid);
   }
 
-  #onReading(uuid: string, reading: Parameters<Track['add']>[0]): void {
+  #onReading(uuid: string, reading: Reading, connect: () => Promise<Connection>): void {
     const track = this.#tracks.get(uuid) ?? new Track();
     this.#tracks.set(uuid, track);
-    const sample = track.add(reading);
+    void this.#dirtyRates.tick(uuid, connect);
+    const sample = track.add({ ...reading, dirtyBytesPerSec: this.#dirtyRates.of(uuid) });
     if (sample !== undefined) this.emit('sample', uuid, sample);
   }
 
   #onChange(): void {
     const known = new Set(this.#homes.flatMap((home) => home.domains().map(({ uuid }: HomeDomain) => uuid)));
     for (const uuid of this.#tracks.keys()) {
-      if (!known.has(uuid) && !this.#aways.has(uuid)) this.#tracks.delete(uuid);
+      if (known.has(uuid) || this.#aways.has(uuid)) continue;
+      this.#tracks.delete(uuid);
+      this.#dirtyRates.forget(uuid);
     }
     this.emit('change');
   }
 
   #stateOf(uuid: string, atHome: DomainStateName): VmState {
-    const away = this.#aways.get(uuid);
-    return away === undefined ? states[atHome] : (awayStates[away.stateNumber ?? 0] ?? 'unknown');
+    return this.awayState(uuid) ?? states[atHome];
   }
 }
 

@@ -13,6 +13,8 @@ export interface Reading {
   readonly stats: DomainStats;
   /** From the guest agent, where there is one. */
   readonly guest?: GuestFigures;
+  /** As QEMU measured it last, where that was asked for. */
+  readonly dirtyBytesPerSec?: number | undefined;
 }
 
 /** Closer readings than this make rates of rounding errors (the kernel counts thread time in ticks of 10 ms). */
@@ -39,6 +41,7 @@ export function sampleBetween(previous: Reading, current: Reading): Sample | und
     netBytesPerSec: (netBytes(previous.stats, current.stats) * 1_000) / intervalMs,
     memoryBytes,
     usedMemoryBytes: Math.floor(usedMemory(current, memoryBytes)),
+    ...(current.dirtyBytesPerSec === undefined ? {} : { dirtyBytesPerSec: current.dirtyBytesPerSec }),
     ...current.guest,
   };
 }

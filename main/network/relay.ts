@@ -7,8 +7,8 @@
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { peerUid } from '../process/index.ts';
 import { FrameHub } from './hub.ts';
-import { peerUid } from './peer-uid.ts';
 import type { RelayConfig, WireConfig } from './relay-config.ts';
 import { type LastingUplink, passtUplink } from './uplink.ts';
 

@@ -38,12 +38,13 @@ export async function forgetRecord(file: string): Promise<void> {
 
 /** Whether exactly this process still runs. A zombie does not. */
 export async function isAlive(record: ChildRecord): Promise<boolean> {
-  const [bootId, stat] = await Promise.all([readBootId(), readStat(record.pid)]);
-  return bootId === record.bootId && stat !== undefined && stat.startTime === record.startTime && !stat.ended;
+  const [boot, stat] = await Promise.all([bootId(), readStat(record.pid)]);
+  return boot === record.bootId && stat !== undefined && stat.startTime === record.startTime && !stat.ended;
 }
 
 let bootIdOnce: Promise<string> | undefined;
-function readBootId(): Promise<string> {
+/** Of the running kernel: another one after each start of the machine. */
+export function bootId(): Promise<string> {
   bootIdOnce ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8').then((text) => text.trim());
   return bootIdOnce;
 }

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { HomewardError } from '../../shared/errors.ts';
-import { createPrivateFile, isCode } from './private-file.ts';
+import { createPrivateFile, isCode } from '../process/index.ts';
 
 export interface KeyPair {
   readonly certificatePem: string;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { DisplayName } from '../../shared/model/identifiers.ts';
 import { Peer } from '../../shared/rpc.ts';
-import { isCode, replacePrivateFile } from './private-file.ts';
+import { isCode, replacePrivateFile } from '../process/index.ts';
 
 const File = z.object({ version: z.literal(1), peers: z.array(Peer).max(1_000) });
 

@@ -22,6 +22,8 @@ export interface MoveState {
   readonly direction: Direction;
   /** The flip happened: the destination runs, the source only holds pages. */
   readonly flipped: boolean;
+  /** The destination was heard to run with the whole memory: what a stopped source holds is older, and never runs again. */
+  readonly handedOver?: boolean;
   readonly cancelAsked: boolean;
   /** Both ends are being looked at; only `seen` moves the machine on. */
   readonly looking: boolean;
@@ -29,21 +31,30 @@ export interface MoveState {
   readonly outcome?: Outcome;
   /** The source was found stopped by the failed move and must run again. */
   readonly resumeSource?: boolean;
+  /** Why it was called off, where not by the user. */
+  readonly cancelReason?: string;
   readonly failure?: string;
+  /** The user gave up the other machine: what home has of the VM is no VM without it. */
+  readonly givenUp?: boolean;
 }
 
 export type MoveEvent =
   | { readonly kind: 'begin' }
   | { readonly kind: 'prepared' }
   | { readonly kind: 'prepare-failed'; readonly reason: string }
-  | { readonly kind: 'cancel' }
+  /** `reason`: a clause for people; the user's word where absent. */
+  | { readonly kind: 'cancel'; readonly reason?: string }
   | { readonly kind: 'flip-wanted' }
   /** libvirt reported the source paused for post-copy. */
   | { readonly kind: 'flipped' }
+  /** libvirt at the destination reported that the VM has begun to run there, outside post-copy. */
+  | { readonly kind: 'handed-over' }
   | { readonly kind: 'migrate-succeeded' }
   | { readonly kind: 'migrate-failed'; readonly reason: string }
   | { readonly kind: 'seen'; readonly source: Seen; readonly destination: Seen }
   | { readonly kind: 'link-up' }
+  /** The host is lost for good, as the user says; nothing but its return would end the move. */
+  | { readonly kind: 'given-up' }
   | { readonly kind: 'place-recorded' }
   | { readonly kind: 'settled' }
   /** A new engine read this state from the journal. */
@@ -67,6 +78,8 @@ export interface Step {
 }
 
 export const cancelledByUser = 'cancelled before the switch';
+const givenUp =
+  'the host was given up while it could not be reached; the disk is as after a power cut and the VM can be started again';
 
 export function planned(direction: Direction): MoveState {
   return { phase: 'planned', direction, flipped: false, cancelAsked: false, looking: false };
@@ -78,7 +91,16 @@ export function isOver(phase: Phase): boolean {
 
 /** Before the flip a move can be called off without loss; after it, it must be completed. */
 export function isCancellable(state: MoveState): boolean {
-  return !(state.flipped || state.cancelAsked) && ['planned', 'preparing', 'copying'].includes(state.phase);
+  return (
+    !(state.flipped || state.handedOver === true || state.cancelAsked) &&
+    ['planned', 'preparing', 'copying'].includes(state.phase)
+  );
+}
+
+/** Where home has no whole VM that could go on: that one is cancelled instead. */
+export function canGiveUp({ phase, flipped, handedOver, direction }: MoveState): boolean {
+  const isNotHome = flipped || handedOver === true || direction === 'home';
+  return phase === 'paused' || (isNotHome && ['copying', 'postcopy', 'recovering'].includes(phase));
 }
 
 export function step(state: MoveState, event: MoveEvent): Step {
@@ -87,12 +109,12 @@ export function step(state: MoveState, event: MoveEvent): Step {
       return state.phase === 'planned' ? go(state, 'preparing', { kind: 'prepare' }) : stay(state);
     case 'prepared':
       if (state.phase !== 'preparing' || state.looking) return stay(state);
-      return state.cancelAsked ? stayed(state, cancelledByUser) : go(state, 'copying', migrate(false));
+      return state.cancelAsked ? stayed(state, whyCancelled(state)) : go(state, 'copying', migrate(false));
     case 'prepare-failed':
       if (state.phase !== 'preparing' || state.looking) return stay(state);
-      return stayed(state, state.cancelAsked ? cancelledByUser : event.reason);
+      return stayed(state, state.cancelAsked ? whyCancelled(state) : event.reason);
     case 'cancel':
-      return cancel(state);
+      return cancel(state, event.reason);
     case 'flip-wanted':
       return state.phase === 'copying' && !state.cancelAsked && !state.looking
         ? { state, effects: [{ kind: 'flip' }] }
@@ -100,6 +122,8 @@ export function step(state: MoveState, event: MoveEvent): Step {
     case 'flipped':
       if (state.phase !== 'copying') return stay(state);
       return { state: { ...state, phase: 'postcopy', flipped: true }, effects: [] };
+    case 'handed-over':
+      return mayHandOver(state) ? stay({ ...state, handedOver: true }) : stay(state);
     case 'migrate-succeeded':
       return isCarrying(state) ? switched(state) : stay(state);
     case 'migrate-failed':
@@ -108,6 +132,10 @@ export function step(state: MoveState, event: MoveEvent): Step {
       return state.looking ? conclude({ ...state, looking: false }, event.source, event.destination) : stay(state);
     case 'link-up':
       return state.phase === 'paused' && !state.looking ? look(state) : stay(state);
+    case 'given-up':
+      return canGiveUp(state)
+        ? settleAs({ ...state, looking: false, givenUp: true, failure: givenUp }, 'lost')
+        : stay(state);
     case 'place-recorded':
       return state.phase === 'switched'
         ? go({ ...state, outcome: 'done' }, 'settling', { kind: 'settle' })
@@ -121,17 +149,18 @@ export function step(state: MoveState, event: MoveEvent): Step {
   }
 }
 
-function cancel(state: MoveState): Step {
+function cancel(state: MoveState, reason: string | undefined): Step {
   if (!isCancellable(state)) return stay(state);
-  const asked = { ...state, cancelAsked: true };
-  if (state.phase === 'planned') return stayed(asked, cancelledByUser);
+  const asked = { ...state, cancelAsked: true, ...(reason === undefined ? {} : { cancelReason: reason }) };
+  if (state.phase === 'planned') return stayed(asked, whyCancelled(asked));
   // While preparing, the running effect is left to finish; its answer then ends the move.
   return state.phase === 'copying' && !state.looking ? { state: asked, effects: [{ kind: 'abort' }] } : stay(asked);
 }
 
 function conclude(state: MoveState, source: Seen, destination: Seen): Step {
-  const verdict = verdictOf(source, destination, state.flipped);
-  const reason = state.cancelAsked ? cancelledByUser : (state.failure ?? 'the move did not complete');
+  const ran = state.flipped ? 'split' : state.handedOver === true ? 'whole' : 'unheard';
+  const verdict = verdictOf(source, destination, ran);
+  const reason = state.cancelAsked ? whyCancelled(state) : (state.failure ?? 'the move did not complete');
   switch (verdict) {
     case 'stayed':
       return stayed(state, reason);
@@ -173,7 +202,20 @@ function restart(state: MoveState): Step {
   }
 }
 
+function whyCancelled({ cancelReason }: MoveState): string {
+  return cancelReason ?? cancelledByUser;
+}
+
+/** While the migrate call may be under way, this engine's or an earlier one's. */
+function mayHandOver({ phase, flipped, handedOver }: MoveState): boolean {
+  return !flipped && handedOver !== true && (phase === 'copying' || phase === 'paused');
+}
+
 function whyLost(state: MoveState, source: Seen): string {
+  if (state.handedOver === true) {
+    const there = state.direction === 'out' ? 'the host' : 'this computer';
+    return `the VM ended on ${there} just after it had moved there, and what it left behind is older than its disk, which is as after a power cut; it can be started again`;
+  }
   if (!state.flipped) return 'the VM ended while it was being moved; its disk is whole and it can be started again';
   const sourceDied = source === 'absent';
   const where = sourceDied === (state.direction === 'out') ? 'this computer' : 'the host';

@@ -37,13 +37,13 @@ type Row = Readonly<Record<Seen, Verdict>>;
 
 /**
  * verdicts[source][destination]. The reasons, row by row: a source that runs outside post-copy has never
- * handed over. A paused source still holds everything unless the destination already runs. A source in
- * post-copy holds only a part, so both are needed. Without a source only a destination that has run, or was
- * paused after its memory was complete, is a VM.
+ * handed over. A paused source still holds everything unless the destination already runs, or has run and was stopped
+ * since (as by its disk): a receiver that never ran is `incoming`, not `paused`. A source in post-copy holds only a part, so
+ * both are needed. Without a source only a destination that has run, or was paused after its memory was complete, is a VM.
  */
 const verdicts: Readonly<Record<Seen, Row>> = {
   running: row('stayed', 'stayed', 'stayed', 'stayed', 'stayed', 'stayed', 'stayed'),
-  paused: row('switched', 'stayed-paused', 'stayed-paused', 'stayed-paused', 'recover', 'stayed-paused', 'wait'),
+  paused: row('switched', 'switched', 'stayed-paused', 'stayed-paused', 'recover', 'stayed-paused', 'wait'),
   incoming: row('switched', 'wait', 'wait', 'wait', 'wait', 'lost', 'wait'),
   'postcopy-source': row('switched', 'recover', 'recover', 'recover', 'recover', 'lost', 'wait'),
   'postcopy-destination': row('switched', 'wait', 'wait', 'wait', 'wait', 'lost', 'wait'),
@@ -65,8 +65,14 @@ function row(...columns: readonly [Verdict, Verdict, Verdict, Verdict, Verdict, 
   };
 }
 
-/** `flipped`: the journal knows that the destination has run, so a paused source is no longer the whole VM. */
-export function verdictOf(source: Seen, destination: Seen, flipped: boolean): Verdict {
-  if (flipped && source === 'paused') return verdicts['postcopy-source'][destination];
-  return verdicts[source][destination];
+/** A paused source when the destination was heard to run with the whole memory: it is older than the disk. */
+const handedOver = row('switched', 'switched', 'wait', 'wait', 'recover', 'lost', 'wait');
+
+/**
+ * `ran`: whether the journal knows that the destination has run, and with how much of the memory. Then a paused source is
+ * no longer the VM.
+ */
+export function verdictOf(source: Seen, destination: Seen, ran: 'unheard' | 'whole' | 'split'): Verdict {
+  if (source !== 'paused' || ran === 'unheard') return verdicts[source][destination];
+  return ran === 'split' ? verdicts['postcopy-source'][destination] : handedOver[destination];
 }

@@ -28,6 +28,8 @@ export const HostFacts = z.object({
   postcopy: z.boolean(),
   /** Why not, in words, where postcopy is false. */
   postcopyObstacle: z.string().max(300).optional(),
+  /** How long a visitor is kept whose laptop is not heard from. */
+  leaseHours: z.number().min(0).optional(),
 });
 export type HostFacts = z.infer<typeof HostFacts>;
 
@@ -55,10 +57,14 @@ export const Host = z.object({
   found: z.enum(['mdns', 'manual', 'remembered']),
   paired: z.boolean(),
   reachable: z.boolean(),
+  /** When the link to it broke; absent while it is up, and where it has not been up since the engine started. */
+  unreachableSince: z.iso.datetime().optional(),
   /** Why it cannot be used now, in words; absent when it can. */
   obstacle: z.string().optional(),
   facts: HostFacts.optional(),
   benchmark: Benchmark.optional(),
   roundTripMs: Millis.optional(),
+  /** Payload over the link in the last second, away from and towards this computer. */
+  traffic: z.object({ outBytesPerSec: z.number().min(0), homeBytesPerSec: z.number().min(0) }).optional(),
 });
 export type Host = z.infer<typeof Host>;

@@ -37,6 +37,19 @@ export type Progress = z.infer<typeof Progress>;
 
 const PhaseTime = z.object({ name: Phase, ms: Millis });
 
+/** What is planned for the rest of a move. */
+export const Planned = z.object({
+  mode: z.enum(['pre-copy', 'post-copy', 'safe-end']),
+  /** From now, when it was said. */
+  totalMs: Millis.optional(),
+  bytes: Bytes.optional(),
+  /** Chance that it is over in time, or at all in one go where nobody waits: 0..1. */
+  confidence: z.number().min(0).max(1),
+  /** Why so: a clause. */
+  reason: z.string(),
+});
+export type Planned = z.infer<typeof Planned>;
+
 export const Move = z.object({
   id: Token,
   vm: VmUuid,
@@ -49,11 +62,15 @@ export const Move = z.object({
   endedAt: z.iso.datetime().optional(),
   /** Why the move was begun: the user's word or the policy's reason. */
   reason: z.string(),
-  askedBy: z.enum(['user', 'policy', 'recovery']),
+  /** `host`: the owner of the workstation sent the visitor home. */
+  askedBy: z.enum(['user', 'policy', 'recovery', 'host']),
   /** What ended it, where it did not end well. */
   failure: z.string().optional(),
   cancellable: z.boolean(),
   progress: Progress.optional(),
+  plan: Planned.optional(),
+  /** The VM is to be there by then; otherwise it is paused where it is. */
+  deadlineAt: z.iso.datetime().optional(),
   /** Nothing crosses at the moment: the other machine cannot be reached. */
   linkDown: z.literal(true).optional(),
   mode: z.enum(['precopy', 'postcopy']),

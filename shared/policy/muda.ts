@@ -8,33 +8,22 @@
  */
 import type { Place, Sample } from '../model/vm.ts';
 import { assumedLinkBytesPerSec, estimateMove } from './estimate.ts';
+import { stay, whyNotNow, whyUnmeasured } from './holdoff.ts';
 import { type LoadAverage, loadAverage } from './load.ts';
 import { freeCores, type RatedHost, rateHosts } from './score.ts';
 import type { Judgement, PolicyInput } from './types.ts';
 import { count, decimal, hundredths, megabytesPerSec, percent, seconds } from './words.ts';
 import { classify, isIdle, isUsed, mean, type Spell, shares, spell, spellFromMs } from './workload.ts';
 
-/** Samples older than this say nothing of now. */
-const staleAfterMs = 10_000;
 /** "Load well below": an away VM is idle only when its load is under this share of its vCPUs. */
 const idleLoadPerVcpu = 0.5;
-/** Moves within the hour that are ordinary, one out and one home; each further one doubles the cooldown. */
-const ordinaryMoves = 2;
-const mostDoublings = 4;
-
 export function muda(input: PolicyInput): Judgement {
   const { vm, now } = input;
   const forbidden = whyNotNow(input);
   if (forbidden !== undefined) return stay(forbidden);
   const samples = inOrder(vm.samples, now);
-  const newest = samples.at(-1);
-  if (newest === undefined || now - newest.at > staleAfterMs) {
-    return stay(
-      newest === undefined
-        ? `${vm.name} has not been measured yet.`
-        : `${vm.name} was last measured ${seconds((now - newest.at) / 1_000)} ago, too long to judge it now.`,
-    );
-  }
+  const unmeasured = whyUnmeasured(vm.name, samples.at(-1)?.at, now);
+  if (unmeasured !== undefined) return stay(unmeasured);
   const load = loadAverage(samples, vm.vcpus, now);
   return vm.place.kind === 'away' ? judgeAway(input, vm.place, samples, load) : judgeAtHome(input, samples, load);
 }
@@ -45,19 +34,6 @@ function inOrder(samples: readonly Sample[], now: number): readonly Sample[] {
     ({ at }, index) => at <= now && (index === 0 || (samples[index - 1]?.at ?? at) <= at),
   );
   return isInOrder ? samples : samples.filter(({ at }) => at <= now).sort((a, b) => a.at - b.at);
-}
-
-function whyNotNow({ vm, now, settings }: PolicyInput): string | undefined {
-  if (vm.level === 'off') return `Moving ${vm.name} is left to you: its level is off.`;
-  if (!vm.adopted) return `${vm.name} is not ready to move: it has not been adopted.`;
-  if (vm.lastMoveEndedAt === undefined) return undefined;
-  const doublings = Math.min(mostDoublings, Math.max(0, vm.movesRecent - ordinaryMoves));
-  const cooldownMs = settings.cooldownMs * 2 ** doublings;
-  // A clock set back must not turn the cooldown into hours.
-  const sinceMs = Math.max(0, now - vm.lastMoveEndedAt);
-  if (sinceMs >= cooldownMs) return undefined;
-  const often = doublings > 0 ? ` because it moved ${vm.movesRecent} times within the hour` : '';
-  return `${vm.name} moved ${seconds(sinceMs / 1_000)} ago and is left alone for ${seconds(cooldownMs / 1_000)}${often}.`;
 }
 
 function judgeAway(
@@ -169,8 +145,4 @@ function refusals(rated: readonly RatedHost[]): string {
 
 function lasting({ lengthMs }: Spell): string {
   return seconds(lengthMs / 1_000);
-}
-
-function stay(reason: string): Judgement {
-  return { action: 'stay', reason };
 }

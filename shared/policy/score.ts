@@ -90,14 +90,13 @@ function rateDisk(home: HomeLoad, linkBytesPerSec: number): { score: number; ref
 }
 
 /** What rules a host out whatever it scores. */
-function disqualify(host: HostCandidate, vm: PolicyVm): string | undefined {
+export function disqualify(host: HostCandidate, vm: PolicyVm): string | undefined {
   if (!host.paired) return 'is not paired with this computer';
   if (!host.reachable) return 'cannot be reached';
   if (host.obstacle !== undefined) return `cannot take it: ${host.obstacle}`;
   if (host.facts === undefined) return undefined;
-  const free = freeCores(host.facts);
-  if (free < freeCorePerVcpu * vm.vcpus) {
-    return `has ${decimal(free)} of ${host.facts.cores} cores free, fewer than the VM's ${vm.vcpus}`;
+  if (!hasRoom(host.facts, vm.vcpus)) {
+    return `has ${decimal(freeCores(host.facts))} of ${host.facts.cores} cores free, fewer than the VM's ${vm.vcpus}`;
   }
   if (host.facts.freeMemoryBytes < vm.memoryBytes) {
     return `has ${gibibytes(host.facts.freeMemoryBytes)} of memory free, less than the VM's ${gibibytes(vm.memoryBytes)}`;
@@ -128,6 +127,10 @@ function inferiority(
     return `has little more to spare than this computer (${Math.round(score)} MHz against ${Math.round(here)} MHz)`;
   }
   return undefined;
+}
+
+export function hasRoom(facts: HostFacts, vcpus: number): boolean {
+  return freeCores(facts) >= freeCorePerVcpu * vcpus;
 }
 
 export function freeCores(facts: HostFacts): number {

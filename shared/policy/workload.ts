@@ -6,8 +6,11 @@ import type { Workload } from './types.ts';
 const busyVcpuFrom = 0.7;
 /** A guest that waits for its disk this share of the time is using it. */
 const diskWaitFrom = 0.1;
-/** Below this the busiest vCPU is doing nothing but housekeeping. */
-const idleVcpuBelow = 0.15;
+/**
+ * Below this the busiest vCPU does nothing but housekeeping, which under emulation, or on a slow core, may take a fifth
+ * of it; and home has as much to spare.
+ */
+const idleVcpuBelow = 0.25;
 /** Use, or idleness, shorter than this is not a trend. */
 export const spellFromMs = 20_000;
 

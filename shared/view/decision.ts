@@ -1,5 +1,6 @@
 import type { Decision, LogEntry, Pairing } from '../rpc.ts';
 import { moveLine, moveSummary } from './move.ts';
+import type { Figure } from './timeline.ts';
 import { formatCode, formatDuration, sentence } from './units.ts';
 
 /** A decision as a sentence with its reason, and what it is expected to bring. */
@@ -23,11 +24,52 @@ function headline({ action, outcome, vmName, hostName, reason }: Decision): stri
   }
 }
 
-function expectation({ expectedGainS, expectedCostS }: Decision): string {
+/** "Expected gain about 8 min, cost about 40 s.", as far as it is known; empty where it is not. */
+export function expectation({ expectedGainS, expectedCostS }: Decision): string {
   const gain = expectedGainS === undefined ? undefined : `gain about ${formatDuration(expectedGainS * 1_000)}`;
   const cost = expectedCostS === undefined ? undefined : `cost about ${formatDuration(expectedCostS * 1_000)}`;
   const parts = [gain, cost].filter((part) => part !== undefined);
   return parts.length === 0 ? '' : `Expected ${parts.join(', ')}.`;
+}
+
+/** The figures behind a decision, in the order in which one leads to the next; empty where the policy gives none. */
+export function calculationFigures({ calculation, hostName }: Decision): Figure[] {
+  if (calculation === undefined) return [];
+  const { kind, program, ageS, restS, runsKnown, pace, moveS, moveAtMostS, wayBackS, gainS, neededS, lossChance } =
+    calculation;
+  const figure = (label: string, value: number | undefined, words: (value: number) => string): Figure[] =>
+    value === undefined ? [] : [{ label, value: words(value) }];
+  const atMost = moveAtMostS === undefined ? '' : `, at most ${span(moveAtMostS)}`;
+  const known = runsKnown < 1 ? 'no earlier run is known' : `from ${Math.round(runsKnown)} earlier runs`;
+  return [
+    { label: 'What it does', value: program === undefined ? kind : `${kind} (${program})` },
+    ...(ageS > 0
+      ? [
+          { label: 'Busy for', value: span(ageS) },
+          { label: 'Expected to go on for', value: `${span(restS)} (${known})` },
+        ]
+      : []),
+    ...figure(
+      hostName === undefined ? 'Speed away' : `Speed at ${hostName}`,
+      pace,
+      (times) => `${times.toFixed(2)} × home`,
+    ),
+    ...figure('Move', moveS, (s) => `${span(s)}${atMost}`),
+    ...figure('Way back', wayBackS, span),
+    ...figure('Expected gain', gainS, (s) => `${s < 0 ? '−' : ''}${span(Math.abs(s))}`),
+    ...figure('Gain asked for', neededS, span),
+    ...figure('Chance of a loss', lossChance, (share) => `${Math.round(share * 100)} %`),
+  ];
+}
+
+function span(s: number): string {
+  return formatDuration(s * 1_000);
+}
+
+/** "Move work to tower?", "Bring work home?" */
+export function suggestionQuestion({ action, vmName, hostName }: Decision): string {
+  if (action === 'home') return `Bring ${vmName} home?`;
+  return `Move ${vmName} ${hostName === undefined ? 'away' : `to ${hostName}`}?`;
 }
 
 /** What to do to accept a suggestion, as a command to copy; undefined where nothing was suggested. */

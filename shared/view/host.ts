@@ -1,6 +1,8 @@
 import type { Host } from '../model/host.ts';
 import type { VisitInfo } from '../wire.ts';
-import { count, formatBytes, formatDuration, formatSince } from './units.ts';
+import { visitorEndWords } from './away.ts';
+import type { Figure } from './timeline.ts';
+import { count, formatBytes, formatDuration, formatRate, formatSince } from './units.ts';
 
 interface HostView {
   readonly name: string;
@@ -34,6 +36,38 @@ export function hostLine(host: Host): string {
   return [`${view.name}: ${view.state}`, view.capacity, view.distance].filter((part) => part !== undefined).join(', ');
 }
 
+/** What a host can do and does now, in figures. */
+export function hostFigures({ facts, benchmark, traffic }: Host): Figure[] {
+  const figures: (readonly [label: string, value: string | undefined])[] = [];
+  if (facts !== undefined) {
+    figures.push(
+      ['Processor', facts.cpuModel],
+      ['Cores', `${facts.cores}, ${facts.busyCores.toFixed(1)} busy`],
+      ['Memory', `${formatBytes(facts.freeMemoryBytes)} of ${formatBytes(facts.memoryBytes)} free`],
+      ['Runs VMs with', facts.accels.includes('kvm') ? 'KVM' : 'emulation'],
+      [
+        'Post-copy',
+        facts.postcopy ? 'possible' : `not possible: ${facts.postcopyObstacle ?? 'the reason is not known'}`,
+      ],
+    );
+  }
+  if (traffic !== undefined) {
+    figures.push(['Link now', `↑ ${formatRate(traffic.outBytesPerSec)} ↓ ${formatRate(traffic.homeBytesPerSec)}`]);
+  }
+  if (benchmark !== undefined) {
+    const { cpuSingleOpsPerSec, memcpyBytesPerSec, diskWriteBytesPerSec, linkOutBytesPerSec, linkHomeBytesPerSec } =
+      benchmark;
+    figures.push(
+      ['One core', `${Math.round(cpuSingleOpsPerSec / 1_000).toLocaleString('en')} thousand steps/s`],
+      ['Memory copy', formatRate(memcpyBytesPerSec)],
+      ['Disk write', formatRate(diskWriteBytesPerSec)],
+      ['Link there', linkOutBytesPerSec === undefined ? undefined : formatRate(linkOutBytesPerSec)],
+      ['Link home', linkHomeBytesPerSec === undefined ? undefined : formatRate(linkHomeBytesPerSec)],
+    );
+  }
+  return figures.flatMap(([label, value]) => (value === undefined ? [] : [{ label, value }]));
+}
+
 /** IPv6 in brackets, as one types it. */
 function formatAddress(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
@@ -49,7 +83,18 @@ export function visitLine(visit: VisitInfo, nowMs: number): string {
     gone: 'gone',
   }[visit.state];
   const size = `${count(visit.vcpus, 'vCPU')}, ${formatBytes(visit.memoryBytes)}`;
-  return `${visit.vmName}: ${state}, ${size}, for ${formatSince(visit.since, nowMs)}`;
+  return `${visit.vmName}: ${state}, ${size}, for ${formatSince(visit.since, nowMs)}${silenceWords(visit, nowMs)}`;
+}
+
+function silenceWords({ silence }: VisitInfo, nowMs: number): string {
+  if (silence === undefined) return '';
+  const left = formatDuration(Math.max(0, Date.parse(silence.leaseEndsAt) - nowMs));
+  return `; its computer has been silent for ${formatSince(silence.since, nowMs)}, and it is kept for another ${left}`;
+}
+
+/** One that is not here any more: "12 min ago: work crashed.". */
+export function pastVisitLine({ vmName, end }: VisitInfo, nowMs: number): string {
+  return end === undefined ? `${vmName} ended.` : `${formatSince(end.at, nowMs)} ago: ${visitorEndWords(vmName, end)}`;
 }
 
 function hostState(host: Host): string {

@@ -1,11 +1,24 @@
 /** State in plain words, the same for command line, tray and window. Pure: clocks are passed in. */
+export { canFinishNow, type PrimaryAction, primaryAction, type Target, targets, tooLateWords } from './action.ts';
 export {
+  awayNotes,
+  canRestartHere,
+  isOutOfReach,
+  restartWarnings,
+  visitEndSentences,
+  visitorEndWords,
+} from './away.ts';
+export {
+  calculationFigures,
   decisionSentence,
   logSentence,
   pairingView,
   suggestionCommand,
 } from './decision.ts';
-export { hostLine, hostView, visitLine } from './host.ts';
+export { hintOf } from './fault.ts';
+export { guardWords } from './guard.ts';
+export { filterRows, type LogFilter, type LogRow, logRow } from './history.ts';
+export { hostFigures, hostLine, hostView, pastVisitLine, visitLine } from './host.ts';
 export {
   moveLine,
   moveSummary,
@@ -16,5 +29,19 @@ export {
   routeWords,
   wasCancelled,
 } from './move.ts';
+export {
+  decisionNotification,
+  moveNotification,
+  notificationsBetween,
+  pairingNotification,
+  refusalNotification,
+  type ShellNotification,
+} from './notifications.ts';
+export { attention, type FirstStep, firstSteps, opinionOf } from './overview.ts';
+export { type PlaceView, placesOf, strangers } from './places.ts';
+export { type PreferenceKey, preferenceKeys, preferenceViews, triggerOf } from './preferences.ts';
+export type { ShellAction, WindowView } from './shell-action.ts';
+export { type Figure, moveFigures, phaseTimeline } from './timeline.ts';
+export { type MenuEntry, type TrayIcon, type TrayModel, trayModel } from './tray.ts';
 export { count, formatBytes, formatDuration, formatRate, formatSince, sentence } from './units.ts';
-export { levelWords, vmLine, vmView } from './vm.ts';
+export { levelWords, stateWords, vmLine, vmView } from './vm.ts';

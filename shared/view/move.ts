@@ -1,10 +1,17 @@
 import { cancelledByUser } from '../machine/move-machine.ts';
 import type { Move, Phase, Progress } from '../model/move.ts';
+import { outOfTime } from '../plan/homecoming.ts';
 import type { Plan } from '../rpc.ts';
+import { inTimeWords, plannedWords } from './planned.ts';
 import { formatBytes, formatDuration, formatRate, sentence } from './units.ts';
 
 function isCarried(phase: Phase): boolean {
   return phase === 'copying' || phase === 'postcopy';
+}
+
+/** Nothing crosses, and somebody may have to do something about it. */
+export function isStalled({ phase, linkDown }: Pick<Move, 'phase' | 'linkDown'>): boolean {
+  return phase === 'paused' || phase === 'recovering' || (linkDown === true && isCarried(phase));
 }
 
 /** What happens in a phase, to be read after "work → tower: ". */
@@ -53,6 +60,8 @@ export function progressShare(progress: Progress | undefined): number | undefine
 
 /** Figures of a move under way: what a bar shows beside itself, each part alone. */
 interface ProgressView {
+  /** 0..100, whole, where `percent` is in words. */
+  readonly share: number | undefined;
   readonly percent: string | undefined;
   /** Memory still to come. */
   readonly left: string | undefined;
@@ -63,11 +72,13 @@ interface ProgressView {
 export function progressView(progress: Progress | undefined): ProgressView {
   const share = progressShare(progress);
   if (progress === undefined || share === undefined) {
-    return { percent: undefined, left: undefined, rate: undefined, timeLeft: undefined };
+    return { share: undefined, percent: undefined, left: undefined, rate: undefined, timeLeft: undefined };
   }
+  // 100 % only when nothing is left.
+  const whole = progress.remainingBytes === 0 ? 100 : Math.min(99, Math.floor(share * 100));
   return {
-    // 100 % only when nothing is left.
-    percent: `${progress.remainingBytes === 0 ? 100 : Math.min(99, Math.floor(share * 100))} %`,
+    share: whole,
+    percent: `${whole} %`,
     left: `${formatBytes(progress.remainingBytes)} of ${formatBytes(progress.totalBytes)} left`,
     rate: progress.rateBytesPerSec > 0 ? formatRate(progress.rateBytesPerSec) : undefined,
     timeLeft: progress.timeLeftMs === undefined ? undefined : `about ${formatDuration(progress.timeLeftMs)}`,
@@ -78,12 +89,19 @@ export function progressView(progress: Progress | undefined): ProgressView {
 export function moveLine(move: Move): string {
   const moving = isCarried(move.phase) && move.linkDown !== true;
   const { percent, left, rate, timeLeft } = progressView(moving ? move.progress : undefined);
-  const parts = [phaseWords(move), percent, left, rate, timeLeft];
+  const parts = [phaseWords(move), percent, left, rate, timeLeft, inTimeWords(move)];
   return `${routeWords(move)}: ${parts.filter((part) => part !== undefined).join(', ')}`;
 }
 
 export function wasCancelled(move: Move): boolean {
   return move.phase === 'failed' && move.failure === cancelledByUser;
+}
+
+/** How a move ended, in a few words. */
+export function moveTitle(move: Move): string {
+  if (move.phase === 'lost') return `${move.vmName} is lost`;
+  if (move.phase !== 'done') return `${move.vmName} was not moved`;
+  return move.direction === 'out' ? `${move.vmName} is at ${move.hostName}` : `${move.vmName} is home`;
 }
 
 /** How a move ended, in sentences. */
@@ -94,6 +112,9 @@ export function moveSummary(move: Move): string {
     case 'done':
       return [`${move.vmName} now runs ${target}.`, figures(move)].filter((part) => part !== '').join(' ');
     case 'failed':
+      if (move.failure === outOfTime && move.direction === 'home') {
+        return `${move.vmName} could not be home in time. It waits ${origin}, paused, and goes on when this computer is back; or bring it home with: homeward home ${move.vmName}`;
+      }
       return wasCancelled(move)
         ? `The move was cancelled. ${move.vmName} still runs ${origin}.`
         : `${move.vmName} was not moved and still runs ${origin}. ${sentence(move.failure ?? 'The reason is not known')}`;
@@ -123,6 +144,7 @@ export function planLines(plan: Plan): string[] {
   ].filter((part) => part !== undefined);
   return [
     plan.possible ? `${plan.vmName} can ${what}: ${cost.join(', ')}.` : `${plan.vmName} cannot ${what}.`,
+    ...(plan.possible && plan.way !== undefined ? [`Plan: ${plannedWords(plan.way, plan.inTime === true)}.`] : []),
     ...plan.obstacles.map((obstacle) => `Obstacle: ${sentence(obstacle)}`),
     ...plan.warnings.map((warning) => `Beware: ${sentence(warning)}`),
   ];

@@ -1,5 +1,5 @@
 import type { Move } from '../model/move.ts';
-import type { Level, Vm, VmState } from '../model/vm.ts';
+import type { Level, Place, Vm, VmState } from '../model/vm.ts';
 import { moveLine } from './move.ts';
 import { count, formatBytes, formatSince } from './units.ts';
 
@@ -19,7 +19,7 @@ interface VmView {
   readonly readiness: string;
 }
 
-function stateWords(state: VmState): string {
+export function stateWords(state: VmState): string {
   switch (state) {
     case 'running':
       return 'running';
@@ -45,13 +45,20 @@ export function levelWords(level: Level): string {
   }
 }
 
+export function placeWords(place: Place): string {
+  return place.kind === 'home' ? 'here' : `at ${place.hostName}`;
+}
+
 /** @param moves Moves under way; the VM's own is looked for among them. */
 export function vmView(vm: Vm, moves: readonly Move[], nowMs: number): VmView {
   const move = moves.find((candidate) => candidate.vm === vm.uuid);
   return {
     name: vm.name,
-    place: vm.place.kind === 'home' ? 'here' : `at ${vm.place.hostName} for ${formatSince(vm.place.since, nowMs)}`,
-    now: move === undefined ? stateWords(vm.state) : moveLine(move),
+    place:
+      vm.place.kind === 'home'
+        ? placeWords(vm.place)
+        : `${placeWords(vm.place)} for ${formatSince(vm.place.since, nowMs)}`,
+    now: move === undefined ? nowWords(vm) : moveLine(move),
     size: `${count(vm.vcpus, 'vCPU')}, ${formatBytes(vm.memoryBytes)}`,
     load:
       vm.sample === undefined || vm.state !== 'running'
@@ -60,6 +67,11 @@ export function vmView(vm: Vm, moves: readonly Move[], nowMs: number): VmView {
     level: levelWords(vm.level),
     readiness: readiness(vm),
   };
+}
+
+function nowWords({ state, place }: Vm): string {
+  const isWaiting = state === 'paused' && place.kind === 'away' && place.pausedSince !== undefined;
+  return isWaiting ? 'paused by Homeward' : stateWords(state);
 }
 
 function readiness(vm: Vm): string {

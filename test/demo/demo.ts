@@ -30,6 +30,8 @@ const workAwayMs = 10_000;
 const copiesEveryMs = 500;
 /** Between two automatic moves: nobody wants to watch the default two minutes. */
 const cooldownS = 20;
+/** Both hosts are this one machine, so no move gains time; Muda's rule moves all the same, to relieve the laptop. */
+const policy = 'muda';
 
 const startedAt = performance.now();
 function say(text: string): void {
@@ -69,7 +71,7 @@ async function tell() {
   const workstation = await BedEngine.start(bed.workstation, { hostRole: true });
   say('The workstation runs: homeward host');
   const searchedFrom = performance.now();
-  const laptop = await BedEngine.start(bed.laptop, { settings: { cooldownS } });
+  const laptop = await BedEngine.start(bed.laptop, { settings: { cooldownS, policy } });
   await laptop.until('the workstation to be found', 30_000, async () => {
     const hosts = await laptop.client.call('hosts.list', {});
     return hosts.some(({ found }) => found === 'mdns') ? true : undefined;
@@ -92,7 +94,7 @@ async function tell() {
   sampling = setInterval(() => void watching.runningCopies().catch(() => undefined), copiesEveryMs);
   const { stdout: running } = await libvirtd.virsh('dumpxml', guest.uuid);
   const accel = /<domain type='kvm'/.test(running) ? 'kvm' : 'tcg';
-  await watching.command('disk 10');
+  await watching.command('disk 5');
   say('It has booted, writes and verifies its disk, and sends a beat every 10 ms, timed from outside.');
 
   await laptop.client.call('vm.setLevel', { vm: vmName, level: 'automatic' });

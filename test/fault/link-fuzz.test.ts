@@ -181,7 +181,11 @@ describe(`garbage at a local socket (seed ${seed})`, () => {
       handlers: { ping: () => ({}), 'visit.end': () => ({}), 'visit.list': () => ({ visits: [visitInfo] }) },
       uses: {},
       hears: hostNotices,
-      listeners: { 'stream.wanted': () => undefined, 'visit.changed': () => undefined },
+      listeners: {
+        'stream.wanted': () => undefined,
+        'visit.changed': () => undefined,
+        'home.wanted': () => undefined,
+      },
       sends: {},
       timeoutMs: 1_000,
       onFault: () => undefined,

@@ -159,6 +159,34 @@ describe('the storage daemon', () => {
     await second.stop();
   });
 
+  test('keeps what a visitor was told is written, though it never flushed, when it is killed', async () => {
+    const disk = await HomeDisk.start(options());
+    await disk.allow(visit);
+    const away = await client(disk.socket, exportName(visit, 'vda'));
+    const blocks = 200;
+    // Far apart: each in a cluster of its own, which the image's tables have to name.
+    for (let at = 0; at < blocks; at += 1) await away.write(at * 256 * 1024, block(at));
+    process.kill((await readRecord(join(folder, 'run', 'storage-daemon.json')))?.pid ?? 0, 'SIGKILL');
+    await away.close();
+    await expect.poll(() => disk.alive()).toBe(false);
+    await (await HomeDisk.ensure(options())).allow(visit);
+    const again = await client(disk.socket, exportName(visit, 'vda'));
+    for (let at = 0; at < blocks; at += 1) expect(await again.read(at * 256 * 1024, blockBytes)).toEqual(block(at));
+  });
+
+  test('that was killed and started anew is found by who still knows the earlier one', async () => {
+    const disk = await HomeDisk.start(options());
+    await disk.allow('home');
+    process.kill((await readRecord(join(folder, 'run', 'storage-daemon.json')))?.pid ?? 0, 'SIGKILL');
+    await expect.poll(() => disk.alive()).toBe(false);
+    await expect(disk.revoke(visit)).rejects.toMatchObject({ code: 'not-ready' });
+    const next = await HomeDisk.ensure(options());
+    await next.allow(visit);
+    expect(await disk.alive()).toBe(true);
+    await disk.revoke(visit);
+    expect(await next.writers()).toEqual([]);
+  });
+
   test('is replaced when the VM got other disks, but not under a writer', async () => {
     const other = join(folder, 'other.raw');
     await writeFile(other, Buffer.alloc(1024 * 1024));

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { type Duplex, duplexPair } from 'node:stream';
 import { HostRole, type Peer } from '../../main/host/index.ts';
@@ -12,7 +13,14 @@ import type { VisitInfo, VisitRequest } from '../../shared/wire.ts';
 
 export const mib = 1024 ** 2;
 
-const generous: HostSettings = { enabled: true, port: 0, maxVisitors: 4, maxMemoryBytes: 8 * 1024 * mib, maxVcpus: 8 };
+const generous: HostSettings = {
+  enabled: true,
+  port: 0,
+  maxVisitors: 4,
+  maxMemoryBytes: 8 * 1024 * mib,
+  maxVcpus: 8,
+  leaseHours: 168,
+};
 
 /** A workstation in a folder of its own, with laptops that speak to it without a network in between. */
 export class Workstation {
@@ -21,6 +29,9 @@ export class Workstation {
   readonly faults: unknown[] = [];
   readonly notices: VisitInfo[] = [];
   settings = generous;
+  /** Added to the clock that counts since boot. */
+  passedMs = 0;
+  readonly news: string[] = [];
   role: HostRole;
   readonly #doors: Server[] = [];
   readonly #connections: Connection[] = [];
@@ -90,6 +101,8 @@ export class Workstation {
     this.settings = generous;
     this.faults.length = 0;
     this.notices.length = 0;
+    this.news.length = 0;
+    this.passedMs = 0;
   }
 
   async close(): Promise<void> {
@@ -103,9 +116,12 @@ export class Workstation {
   #newRole(): HostRole {
     return new HostRole({
       folder: this.folder,
+      bookFile: join(this.folder, 'visits.json'),
       libvirt: this.libvirt,
       version: '0.0.0',
       settings: () => this.settings,
+      clock: { now: Date.now, sinceBootMs: () => uptime() * 1_000 + this.passedMs },
+      onNews: (sentence) => this.news.push(sentence),
       onFault: (error) => this.faults.push(error),
     });
   }

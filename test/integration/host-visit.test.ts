@@ -66,6 +66,52 @@ describe('a visit', () => {
     await expect(laptop.calls['visit.prepare'](request)).rejects.toMatchObject({ code: 'refused' });
   });
 
+  it.each([
+    ['destroyed', 'destroyed'],
+    ['killed', 'crashed'],
+    ['ended with its sandbox', 'died'],
+  ] as const)('whose domain was %s says so, after a restart of the engine too', async (how, why) => {
+    const laptop = host.laptop();
+    const request = await laptop.visit();
+    const libvirt = await laptop.connect(request);
+    await libvirt.createXml(domainXml(request));
+    await eventually(() => host.notices.find(({ state }) => state === 'running'));
+    const pid = await sandboxPid(host, request.visit);
+    const inside = await processesBelow(pid);
+    const qemu = inside.find(({ command }) => command.endsWith('qemu-system-x86_64'))?.pid ?? -1;
+    if (how === 'destroyed') await libvirt.destroy(request.vm);
+    else process.kill(how === 'killed' ? qemu : pid, 'SIGKILL');
+    await eventually(() => host.notices.find(({ state }) => state === 'gone'));
+    await host.restartEngine();
+    expect(laptop.calls['visit.list']({})).toMatchObject({ visits: [{ state: 'gone', end: { why } }] });
+    await laptop.calls['visit.end']({ visit: request.visit, why });
+    expect(laptop.calls['visit.list']({})).toEqual({ visits: [] });
+    expect(host.role.past()).toContainEqual(expect.objectContaining({ visit: request.visit, state: 'gone' }));
+  });
+
+  it('whose laptop stays silent for the lease is ended, and the laptop is told why', async () => {
+    host.settings = { ...host.settings, leaseHours: 1 };
+    const laptop = host.laptop();
+    const request = await laptop.visit();
+    const libvirt = await laptop.connect(request);
+    await libvirt.createXml(domainXml(request));
+    await eventually(() => host.notices.find(({ state }) => state === 'running'));
+    // A new engine has not heard of the laptop yet.
+    await host.restartEngine();
+    host.passedMs = 2 * 3_600_000;
+    await eventually(() => host.role.visits().find(({ silence }) => silence !== undefined));
+    expect(host.role.visits()).toMatchObject([{ state: 'running' }]);
+    // Ten minutes are left to a laptop that could not have been heard meanwhile.
+    for (let passed = 0; passed < 11; passed += 1) {
+      host.passedMs += 59_000;
+      host.role.sweep();
+    }
+    await eventually(() => (host.role.visits().length === 0 ? true : undefined));
+    expect(host.news.at(-1)).toMatch(/^daily was ended: its computer had not been heard from/);
+    expect(laptop.calls['visit.list']({})).toMatchObject({ visits: [{ state: 'gone', end: { why: 'lease' } }] });
+    await laptop.calls['visit.end']({ visit: request.visit, why: 'lease' });
+  });
+
   it('belongs to its laptop alone', async () => {
     const request = await host.laptop().visit();
     const stranger = host.laptop();

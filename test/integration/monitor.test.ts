@@ -67,7 +67,7 @@ describe('a real guest under watch', () => {
 
   it('reads as idle while it only beats', async () => {
     const samples = await samplesSince(Date.now(), 8);
-    expect(median(samples.map(({ busiestVcpu }) => busiestVcpu))).toBeLessThan(0.12);
+    expect(median(samples.map(({ busiestVcpu }) => busiestVcpu))).toBeLessThan(0.25);
     expect(classify(samples)).toBe('idle');
   });
 

@@ -43,6 +43,11 @@ export class Beats {
     return this.#repeated;
   }
 
+  /** Since the last beat, in ms; for ever where none came. */
+  silentMs(nowMs: number): number {
+    return nowMs - (this.#beats.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY);
+  }
+
   /** Longest silence that touches the span, in ms; one that lasts until `toMs` counts. */
   longestGapMs(fromMs: number, toMs: number): number {
     let longest = 0;

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sh } from './command.ts';
-import { asRoot, BedHost, type Switch } from './host.ts';
+import { asRoot, BedHost, repository, type Switch } from './host.ts';
 import { descendantsOf } from './processes.ts';
 
 export interface BedOptions {
@@ -45,6 +45,9 @@ export class Bed implements Switch {
   }
 
   static async create(options: BedOptions = {}): Promise<Bed> {
+    // Each host has a /tmp of its own, in which this checkout would not be.
+    if (repository.startsWith('/tmp/'))
+      throw new Error(`The two hosts cannot run from ${repository}: move it out of /tmp.`);
     // Short, since UNIX socket paths are, and not under /tmp, which each host has for itself.
     const bed = new Bed(await mkdtemp('/var/tmp/hw-'), options);
     try {

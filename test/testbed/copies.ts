@@ -3,33 +3,46 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { BedHost } from './host.ts';
 
-/**
- * Domains with this UUID in state running, over every libvirtd of the bed. Two daemons cannot be asked at one instant,
- * so a switch between two questions would look like two copies: a domain counts if it ran in both of two rounds.
- */
-export async function countRunningCopies(hosts: readonly BedHost[], uuid: string): Promise<number> {
-  const first = await runningAt(hosts, uuid);
-  if (first.length < 2) return first.length;
-  const second = await runningAt(hosts, uuid);
-  return first.filter((daemon) => second.includes(daemon)).length;
+interface Daemon {
+  readonly pid: number;
+  readonly host: string;
 }
 
-/** PIDs of the libvirtds that call the domain running. */
-async function runningAt(hosts: readonly BedHost[], uuid: string): Promise<readonly number[]> {
-  const running: number[] = [];
-  for (const pid of hosts.flatMap(libvirtds)) {
-    const socket = listeningSocket(pid);
-    if (socket !== undefined && (await domainState(`/proc/${pid}/root${socket}`, uuid)) === 'running')
-      running.push(pid);
-  }
+/**
+ * Names of the hosts on which a domain with this UUID is in state running, over every libvirtd of the bed; a host twice
+ * where two of its daemons run it. Two daemons cannot be asked at one instant, so a switch between two questions would
+ * look like two copies: a domain counts if it ran in both of two rounds.
+ */
+export async function whereRunning(hosts: readonly BedHost[], uuid: string): Promise<readonly string[]> {
+  const first = await runningAt(hosts, uuid);
+  const second = first.length < 2 ? first : await runningAt(hosts, uuid);
+  return first.filter(({ pid }) => second.some((daemon) => daemon.pid === pid)).map(({ host }) => host);
+}
+
+/** What every libvirtd says of the domain, for people: `workstation: paused (migrating)`. */
+export async function allStates(hosts: readonly BedHost[], uuid: string): Promise<readonly string[]> {
+  const told = hosts.flatMap(libvirtds).map(async (daemon) => `${daemon.host}: ${await stateAt(daemon, uuid)}`);
+  return Promise.all(told);
+}
+
+/** The libvirtds that call the domain running. */
+async function runningAt(hosts: readonly BedHost[], uuid: string): Promise<readonly Daemon[]> {
+  const running: Daemon[] = [];
+  for (const daemon of hosts.flatMap(libvirtds))
+    if ((await stateAt(daemon, uuid)).startsWith('running')) running.push(daemon);
   return running;
 }
 
-function libvirtds(host: BedHost): readonly number[] {
+async function stateAt({ pid }: Daemon, uuid: string): Promise<string> {
+  const socket = listeningSocket(pid);
+  return socket === undefined ? 'silent' : domainState(`/proc/${pid}/root${socket}`, uuid);
+}
+
+function libvirtds(host: BedHost): readonly Daemon[] {
   return host
     .processes()
     .filter(({ args }) => ['libvirtd', 'virtqemud'].includes(basename(args[0] ?? '')))
-    .map(({ pid }) => pid);
+    .map(({ pid }) => ({ pid, host: host.name }));
 }
 
 /** The daemon's read-write socket as the daemon sees the file system; proc(5), net/unix. */
@@ -59,7 +72,7 @@ async function domainState(socket: string, uuid: string): Promise<string> {
   // Whether the daemon calls itself system or session hangs on the user it believes to be.
   for (const mode of ['session', 'system']) {
     const answer = await new Promise<string | undefined>((resolve) => {
-      const args = ['-q', '-c', `qemu:///${mode}?socket=${socket}`, 'domstate', uuid];
+      const args = ['-q', '-c', `qemu:///${mode}?socket=${socket}`, 'domstate', '--reason', uuid];
       execFile('virsh', args, { timeout: 10_000, env: { ...process.env, LIBVIRT_AUTOSTART: '0' } }, (error, stdout) =>
         resolve(error === null ? stdout.trim() : undefined),
       );

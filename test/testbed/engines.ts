@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { connectEngine, type EngineClient } from '../../main/cli/client.ts';
+import { connectEngine, type EngineClient } from '../../main/client/index.ts';
 import type { Settings } from '../../main/engine/settings.ts';
 import type { Move } from '../../shared/model/move.ts';
 import type { Vm } from '../../shared/model/vm.ts';
@@ -10,8 +10,18 @@ import type { Decision, Status } from '../../shared/rpc.ts';
 import type { BedHost, BedProcess } from './host.ts';
 
 /** What a user starts. */
-const homeward = fileURLToPath(new URL('../../bin/homeward.mjs', import.meta.url));
+export const homeward = fileURLToPath(new URL('../../bin/homeward.mjs', import.meta.url));
 const startDeadlineMs = 20_000;
+
+export interface BedEngineOptions {
+  readonly hostRole?: boolean;
+  /** What its user has chosen before, where not the defaults. */
+  readonly settings?: Partial<Settings>;
+  /** Added to the host's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Another Homeward than this one: its bin/homeward.mjs. */
+  readonly program?: string;
+}
 
 /** A real engine on one of the bed's hosts, and the test's own shell to it. */
 export class BedEngine {
@@ -22,14 +32,11 @@ export class BedEngine {
   readonly moves: Move[] = [];
   readonly decisions: Decision[] = [];
 
-  /** @param options `settings`: what its user has chosen before, where not the defaults. */
-  static async start(
-    host: BedHost,
-    options: { readonly hostRole?: boolean; readonly settings?: Partial<Settings> } = {},
-  ): Promise<BedEngine> {
+  static async start(host: BedHost, options: BedEngineOptions = {}): Promise<BedEngine> {
     const log: string[] = [];
     if (options.settings !== undefined) await writeSettings(host, options.settings);
-    const process = await host.spawn('node', [homeward, 'engine', ...(options.hostRole === true ? ['--host'] : [])]);
+    const args = [options.program ?? homeward, 'engine', ...(options.hostRole === true ? ['--host'] : [])];
+    const process = await host.spawn('node', args, options.env === undefined ? {} : { env: options.env });
     process.child.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString()));
     process.child.stdout?.resume();
     const socketFile = join(host.env['XDG_RUNTIME_DIR'] ?? '', 'homeward/engine.sock');
@@ -107,8 +114,11 @@ export class BedEngine {
     }
   }
 
-  /** Asks for a move and waits for its end, whatever it is. */
+  /** Asks for a move, once the one before has tidied up after itself, and waits for its end, whatever it is. */
   async move(direction: 'out' | 'home', vm: string, timeoutMs = 120_000): Promise<Move> {
+    await this.until('the move before to end', timeoutMs, async () =>
+      (await this.status()).moves.length === 0 ? true : undefined,
+    );
     const { id } = await (direction === 'out'
       ? this.client.call('move.offload', { vm })
       : this.client.call('move.home', { vm }));

@@ -47,7 +47,7 @@ export interface Switch {
   admin(command: string, args: readonly string[]): Promise<void>;
 }
 
-const repository = fileURLToPath(new URL('../..', import.meta.url));
+export const repository = fileURLToPath(new URL('../..', import.meta.url));
 export const asRoot = process.getuid?.() === 0;
 
 /** One machine of the bed: own processes, network, mounts and name; files under `folder` outlive a power cut. */
@@ -177,19 +177,23 @@ export class BedHost {
     const burstBytes = Math.max(65_536, Math.round(((rateMbit ?? 0) * 1e6 * 0.004) / 8));
     const shape =
       rateMbit === null ? [] : ['tbf', 'rate', `${rateMbit}mbit`, 'burst', `${burstBytes}`, 'latency', '50ms'];
-    const entered = [
-      ...this.#userNamespace(),
-      '--target',
-      String(this.initPid),
-      '--net',
-      '--',
-      'tc',
-      ...qdisc,
-      ...shape,
-    ];
-    await sh('nsenter', entered).catch((error: unknown) => {
+    const [command, ...entered] = this.inNetwork('tc', ...qdisc, ...shape);
+    await sh(command, entered).catch((error: unknown) => {
       if (rateMbit !== null) throw error; // there was none to take away
     });
+  }
+
+  /** A small disk of its own at `folder`; gone when the host is switched off. */
+  async mountSmallDisk(folder: string, mib: number): Promise<void> {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const mount = ['mount', '-t', 'tmpfs', '-o', `size=${mib}m,mode=700`, 'small', folder];
+    const target = ['--target', String(this.initPid), '--mount', '--', ...mount];
+    await sh('nsenter', [...this.#userNamespace(), ...target]);
+  }
+
+  /** A command line for a program of this machine that is to be on this host's network, and nowhere else on it. */
+  inNetwork(...command: readonly string[]): [string, ...string[]] {
+    return ['nsenter', ...this.#userNamespace(), '--target', String(this.initPid), '--net', '--', ...command];
   }
 
   #enter(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {

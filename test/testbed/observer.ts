@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Beats } from './beats.ts';
 import type { Bed } from './bed.ts';
-import { countRunningCopies } from './copies.ts';
+import { allStates, whereRunning } from './copies.ts';
 import type { Guest } from './guest/define.ts';
 import { type GuestProcess, guestProcesses, LineSocket } from './places.ts';
 
@@ -14,6 +14,11 @@ export interface GuestReport {
   readonly memory_pages_written: number;
   readonly memory_pages_verified: number;
   readonly memory_errors: number;
+  readonly grab_pages_taken: number;
+  readonly grab_pages_verified: number;
+  readonly grab_errors: number;
+  readonly cache_pages_written: number;
+  readonly cache_errors: number;
   readonly hold_pages_verified: number;
   readonly hold_errors: number;
   readonly cpu_rounds: number;
@@ -24,6 +29,20 @@ export interface GuestReport {
   readonly echo_received: number;
   readonly echo_errors: number;
   readonly echo_worst_us: number;
+}
+
+/** What the guest's kernel says of its memory; pages and kills since it booted. */
+export interface GuestMemory {
+  readonly total_kib: number;
+  readonly free_kib: number;
+  /** Page cache. */
+  readonly cache_kib: number;
+  /** Of both, what the kernel would give to programs without swapping. */
+  readonly available_kib: number;
+  readonly swap_total_kib: number;
+  readonly swap_in_pages: number;
+  readonly swap_out_pages: number;
+  readonly oom_kills: number;
 }
 
 /** One QEMU of the guest, and our two wires into it. */
@@ -117,12 +136,7 @@ export class Observer {
   }
 
   async report(): Promise<GuestReport> {
-    const reply = await this.command('report');
-    const number = (name: string): number => {
-      const value = reply[name];
-      if (typeof value !== 'number') throw new Error(`The guest's report has no ${name}.`);
-      return value;
-    };
+    const number = await this.#numbers('report');
     return {
       beats: number('beats'),
       disk_blocks_written: number('disk_blocks_written'),
@@ -131,6 +145,11 @@ export class Observer {
       memory_pages_written: number('memory_pages_written'),
       memory_pages_verified: number('memory_pages_verified'),
       memory_errors: number('memory_errors'),
+      grab_pages_taken: number('grab_pages_taken'),
+      grab_pages_verified: number('grab_pages_verified'),
+      grab_errors: number('grab_errors'),
+      cache_pages_written: number('cache_pages_written'),
+      cache_errors: number('cache_errors'),
       hold_pages_verified: number('hold_pages_verified'),
       hold_errors: number('hold_errors'),
       cpu_rounds: number('cpu_rounds'),
@@ -144,16 +163,54 @@ export class Observer {
     };
   }
 
-  /** Domains of this guest in state running, over every libvirtd of the bed, sandboxed ones too. */
-  async runningCopies(): Promise<number> {
-    const copies = await countRunningCopies(this.#bed.hosts, this.#guest.uuid);
-    this.#maxCopies = Math.max(this.#maxCopies, copies);
-    return copies;
+  async memory(): Promise<GuestMemory> {
+    const number = await this.#numbers('mem');
+    return {
+      total_kib: number('total_kib'),
+      free_kib: number('free_kib'),
+      cache_kib: number('cache_kib'),
+      available_kib: number('available_kib'),
+      swap_total_kib: number('swap_total_kib'),
+      swap_in_pages: number('swap_in_pages'),
+      swap_out_pages: number('swap_out_pages'),
+      oom_kills: number('oom_kills'),
+    };
   }
 
-  /** The most `runningCopies` has seen. */
+  /** Domains of this guest in state running, over every libvirtd of the bed, sandboxed ones too. */
+  async runningCopies(): Promise<number> {
+    return (await this.runningOn()).length;
+  }
+
+  /** Names of the hosts these run on. */
+  async runningOn(): Promise<readonly string[]> {
+    const hosts = await whereRunning(this.#bed.hosts, this.#guest.uuid);
+    this.#maxCopies = Math.max(this.#maxCopies, hosts.length);
+    return hosts;
+  }
+
+  /** What each libvirtd of the bed says of the guest, for people. */
+  states(): Promise<readonly string[]> {
+    return allStates(this.#bed.hosts, this.#guest.uuid);
+  }
+
+  /** How long ago the last beat came, in ms. */
+  silentMs(now = performance.now()): number {
+    return this.#beats.silentMs(now);
+  }
+
+  /** The most that `runningCopies` and `runningOn` have seen. */
   get maxRunningCopies(): number {
     return this.#maxCopies;
+  }
+
+  async #numbers(command: string): Promise<(name: string) => number> {
+    const reply = await this.command(command);
+    return (name) => {
+      const value = reply[name];
+      if (typeof value !== 'number') throw new Error(`The guest's answer to ${command} has no ${name}.`);
+      return value;
+    };
   }
 
   async #ask(line: string, id: number, deadline: number, reject: (error: Error) => void): Promise<void> {

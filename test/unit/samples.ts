@@ -2,6 +2,7 @@ import type { Host, HostFacts } from '../../shared/model/host.ts';
 import type { Move } from '../../shared/model/move.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import type { Decision } from '../../shared/rpc.ts';
+import type { VisitRequest } from '../../shared/wire.ts';
 
 export const MiB = 1024 * 1024;
 export const vmUuid = '3c1f3c52-8d1e-4f0e-9d55-0a4c1b2d3e4f';
@@ -84,6 +85,21 @@ export function decision(over: Partial<Decision> = {}): Decision {
     action: 'offload',
     reason: 'CPU-bound for 20 s',
     outcome: 'acted',
+    ...over,
+  };
+}
+
+export function visitRequest(over: Partial<VisitRequest> = {}): VisitRequest {
+  return {
+    visit: 'a'.repeat(32),
+    vm: '00000000-0000-4000-8000-000000000001',
+    vmName: 'work',
+    vcpus: 1,
+    memoryBytes: 1024 * MiB,
+    accel: 'tcg',
+    migrationFolder: '/tmp/homeward-0123456789abcdef',
+    disks: ['vda'],
+    nics: 1,
     ...over,
   };
 }

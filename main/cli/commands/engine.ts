@@ -1,10 +1,17 @@
 import type { Command } from 'commander';
 import { HomewardError } from '../../../shared/errors.ts';
-import { connectEngine, isNoEngine, pause } from '../client.ts';
+import {
+  connectEngine,
+  engineCommand,
+  engineLogFile,
+  isNoEngine,
+  pause,
+  startEngine,
+  statusOfEngine,
+} from '../../client/index.ts';
 import { does, type Outcome, withEngine } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
-import { engineCommand, engineLogFile, startEngine, statusOfEngine } from '../spawn-engine.ts';
 
 /** A move under way is left as it is, so there is little to tidy up. */
 const stopTimeoutMs = 15_000;

@@ -1,12 +1,12 @@
 import { Argument, type Command } from 'commander';
 import type { HostSettings, Pairing, Status } from '../../../shared/rpc.ts';
-import { count, formatBytes, visitLine } from '../../../shared/view/index.ts';
-import { parseSize, parseWhole } from '../choose.ts';
-import { connectEngine, type EngineClient } from '../client.ts';
-import { type Context, does, type Outcome, withEngine } from '../command.ts';
+import { count, formatBytes, formatDuration, pastVisitLine, visitLine } from '../../../shared/view/index.ts';
+import type { VisitInfo } from '../../../shared/wire.ts';
+import { connectEngine, type EngineClient, startEngine, statusOfEngine } from '../../client/index.ts';
+import { findVisit, parseLease, parseSize, parseWhole } from '../choose.ts';
+import { asks, type Context, does, type Outcome, withEngine } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { onInterrupts } from '../interrupts.ts';
-import { startEngine, statusOfEngine } from '../spawn-engine.ts';
 import { compareCode } from './pair.ts';
 
 interface HostOptions {
@@ -14,16 +14,16 @@ interface HostOptions {
   readonly maxVisitors?: string;
   readonly maxMemory?: string;
   readonly maxVcpus?: string;
+  readonly lease?: string;
 }
 
 /** The person at the other computer has to look, compare and type. */
 const personTimeoutMs = 10 * 60_000;
 
 export function addHost(program: Command): void {
+  const host = program.command('host').description('let VMs of your other computers run on this one');
   does<HostOptions>(
-    program
-      .command('host')
-      .description('let VMs of your other computers run on this one')
+    host
       .addArgument(
         new Argument('[what]', 'on, off or status; without it: be a host until Ctrl-C and ask about pairings').choices([
           'on',
@@ -35,6 +35,7 @@ export function addHost(program: Command): void {
       .option('--max-visitors <number>', 'most VMs at a time')
       .option('--max-memory <size>', 'most memory they may take together, e.g. 8G')
       .option('--max-vcpus <number>', 'most virtual CPUs they may have together')
+      .option('--lease <time>', 'how long to keep a VM whose computer is not heard from, e.g. 7d or 12h')
       .addHelpText(
         'after',
         `
@@ -44,7 +45,8 @@ Without a word it starts the engine if it is not running and stops that one agai
 Examples:
   homeward host
   homeward host on --max-visitors 2 --max-memory 8G
-  homeward host status --json`,
+  homeward host status --json
+  homeward host send-home work`,
       ),
     async (context, options, what) => {
       const limits = limitsOf(options);
@@ -60,6 +62,26 @@ Examples:
       });
     },
   );
+  asks(
+    host
+      .command('send-home')
+      .description('ask the computer that a visiting VM belongs to, to bring it home')
+      .argument('<visitor>', 'name of the VM, or the visit from "homeward host status --json"')
+      .addHelpText(
+        'after',
+        '\nThe VM goes on running while it moves. Its computer has to be on and connected.' +
+          '\n\nExample:\n  homeward host send-home work',
+      ),
+    (engine, _options, key = '') => sendHome(engine, key),
+    ({ vmName }) => `${vmName}'s computer was asked to bring it home. See how it goes with: homeward host status`,
+  );
+}
+
+async function sendHome(engine: EngineClient, key: string): Promise<VisitInfo> {
+  const { host } = await engine.call('engine.status', {});
+  const visit = findVisit(host.visitors, key);
+  await engine.call('visit.sendHome', { visit: visit.visit });
+  return visit;
 }
 
 function limitsOf(options: HostOptions): Partial<HostSettings> {
@@ -70,15 +92,20 @@ function limitsOf(options: HostOptions): Partial<HostSettings> {
       : { maxVisitors: parseWhole(options.maxVisitors, '--max-visitors', 0, 64) }),
     ...(options.maxMemory === undefined ? {} : { maxMemoryBytes: parseSize(options.maxMemory) }),
     ...(options.maxVcpus === undefined ? {} : { maxVcpus: parseWhole(options.maxVcpus, '--max-vcpus', 1, 4_096) }),
+    ...(options.lease === undefined ? {} : { leaseHours: parseLease(options.lease) }),
   };
 }
 
 function hostWords(settings: HostSettings, host: Status['host'], nowMs: number): string {
-  const limits = `${count(settings.maxVisitors, 'visitor')}, ${formatBytes(settings.maxMemoryBytes)}, ${count(settings.maxVcpus, 'vCPU')} at most`;
+  const limits = `${count(settings.maxVisitors, 'visitor')}, ${formatBytes(settings.maxMemoryBytes)}, ${count(settings.maxVcpus, 'vCPU')} at most; one whose computer is silent is kept for ${formatDuration(settings.leaseHours * 3_600_000)}`;
   const state = host.enabled
     ? `This computer takes visitors${host.port === undefined ? '' : ` on port ${host.port}`}: ${limits}.`
     : `This computer takes no visitors. Limits when it does: ${limits}.`;
-  return [state, ...host.visitors.map((visit) => `  ${visitLine(visit, nowMs)}`)].join('\n');
+  return [
+    state,
+    ...host.visitors.map((visit) => `  ${visitLine(visit, nowMs)}`),
+    ...(host.past ?? []).map((visit) => `  ${pastVisitLine(visit, nowMs)}`),
+  ].join('\n');
 }
 
 async function beHost(context: Context, limits: Partial<HostSettings>): Promise<Outcome> {

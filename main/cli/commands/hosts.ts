@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
+import { parseAddress } from '../../../shared/address.ts';
 import type { Host } from '../../../shared/model/host.ts';
 import type { Peer } from '../../../shared/rpc.ts';
 import { hostView } from '../../../shared/view/index.ts';
-import { parseAddress } from '../choose.ts';
 import { asks, does, withEngine } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { table } from '../table.ts';

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { Direction, Move } from '../../../shared/model/move.ts';
 import { moveLine, planLines } from '../../../shared/view/index.ts';
-import type { EngineClient } from '../client.ts';
+import type { EngineClient } from '../../client/index.ts';
+import { parseWhole } from '../choose.ts';
 import { type Context, does, type Outcome, withEngine } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { followMove } from '../follow.ts';
@@ -10,6 +11,8 @@ interface MoveOptions {
   readonly to?: string;
   readonly dryRun?: true;
   readonly detach?: true;
+  readonly later?: true;
+  readonly by?: string;
 }
 
 /** offload, home, cancel, finish. */
@@ -43,22 +46,44 @@ Examples:
       .command('home')
       .description('bring a VM home')
       .argument('<vm>', 'name or UUID')
+      .option('--by <seconds>', 'be home in that time; if it cannot be, pause the VM where it is')
       .option(...dryRun)
       .option(...detach)
-      .addHelpText('after', '\nExamples:\n  homeward home work\n  homeward home work --dry-run --json'),
-    (context, options, vm = '') => move(context, 'home', vm, options),
+      .option('--later', 'where its host cannot be reached: bring it home by itself as soon as it can be')
+      .addHelpText(
+        'after',
+        `
+A VM that --by has paused goes on where it is when this computer wakes up or Homeward starts, and with: homeward home <vm>
+
+Examples:
+  homeward home work
+  homeward home work --by 60 --dry-run
+  homeward home work --dry-run --json
+  homeward home work --later`,
+      ),
+    (context, options, vm = '') =>
+      options.later === true ? wantHome(context, vm) : move(context, 'home', vm, options),
   );
 
   does(
     program
       .command('cancel')
-      .description('cancel the move of a VM, while that is safe')
+      .description('cancel the move of a VM, while that is safe; or its waiting to come home')
       .argument('<vm>', 'name or UUID')
       .addHelpText('after', '\nExample:\n  homeward cancel work'),
     async ({ output }, _options, vm = '') => {
-      const cancelled = await withEngine((engine) => engine.call('move.cancel', { vm }));
-      output.result(cancelled, () => `Cancelling the move of ${cancelled.vmName}.`);
-      return exitCodes.ok;
+      return withEngine(async (engine) => {
+        const { moves, vms } = await engine.call('engine.status', {});
+        const waiting = vms.find(({ name, uuid }) => name === vm || uuid === vm.toLowerCase());
+        if (waiting?.homeWanted !== undefined && !moves.some((move) => move.vm === waiting.uuid)) {
+          const left = await engine.call('home.unwant', { vm });
+          output.result(left, () => `${left.name} does not wait to come home any more.`);
+          return exitCodes.ok;
+        }
+        const cancelled = await engine.call('move.cancel', { vm });
+        output.result(cancelled, () => `Cancelling the move of ${cancelled.vmName}.`);
+        return exitCodes.ok;
+      });
     },
   );
 
@@ -76,16 +101,26 @@ Examples:
   );
 }
 
+async function wantHome({ output }: Context, vm: string): Promise<Outcome> {
+  const wanted = await withEngine((engine) => engine.call('home.want', { vm }));
+  output.result(
+    wanted,
+    () => `${wanted.name} comes home as soon as its host can be reached. Call that off with: homeward cancel ${vm}`,
+  );
+  return exitCodes.ok;
+}
+
 async function move(context: Context, direction: Direction, vm: string, options: MoveOptions): Promise<Outcome> {
   const { output } = context;
   const host = options.to === undefined ? {} : { host: options.to };
+  const deadline = options.by === undefined ? {} : { deadlineMs: 1_000 * parseWhole(options.by, '--by', 1, 86_400) };
   if (options.dryRun === true) {
-    const plan = await withEngine((engine) => engine.call('move.plan', { vm, direction, ...host }));
+    const plan = await withEngine((engine) => engine.call('move.plan', { vm, direction, ...host, ...deadline }));
     output.result(plan, () => planLines(plan).join('\n'));
     return plan.possible ? exitCodes.ok : exitCodes.refused;
   }
   const begin = (engine: EngineClient): Promise<Move> =>
-    direction === 'out' ? engine.call('move.offload', { vm, ...host }) : engine.call('move.home', { vm });
+    direction === 'out' ? engine.call('move.offload', { vm, ...host }) : engine.call('move.home', { vm, ...deadline });
   if (options.detach === true) {
     const started = await withEngine(begin);
     output.result(started, () => `${moveLine(started)}.`);

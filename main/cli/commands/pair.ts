@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { HomewardError } from '../../../shared/errors.ts';
 import type { Pairing } from '../../../shared/rpc.ts';
 import { pairingView } from '../../../shared/view/index.ts';
-import type { EngineClient } from '../client.ts';
+import type { EngineClient } from '../../client/index.ts';
 import { type Context, does, type Outcome, withEngine } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { hostTable } from './hosts.ts';

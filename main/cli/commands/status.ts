@@ -1,7 +1,16 @@
 import type { Command } from 'commander';
 import type { Status } from '../../../shared/rpc.ts';
-import { decisionSentence, formatSince, moveLine, suggestionCommand, visitLine } from '../../../shared/view/index.ts';
-import { stayConnected } from '../client.ts';
+import {
+  attention,
+  decisionSentence,
+  formatSince,
+  guardWords,
+  moveLine,
+  pastVisitLine,
+  suggestionCommand,
+  visitLine,
+} from '../../../shared/view/index.ts';
+import { stayConnected } from '../../client/index.ts';
 import { does, withEngine } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { onInterrupts } from '../interrupts.ts';
@@ -36,6 +45,7 @@ function statusWords(status: Status, columns: number, nowMs: number): string {
   const section = (title: string, lines: readonly string[]): string[] =>
     lines.length === 0 ? [] : ['', title, ...lines.map(cut)];
   const inner = columns - 2;
+  const guard = guardWords(status);
   const suggestions = status.suggestions.flatMap((decision) => {
     const command = suggestionCommand(decision);
     return [decisionSentence(decision), ...(command === undefined ? [] : [`  ${command}`])];
@@ -45,8 +55,10 @@ function statusWords(status: Status, columns: number, nowMs: number): string {
       `${status.name}: engine ${status.version}, process ${status.pid}, for ${formatSince(status.startedAt, nowMs)}`,
       columns,
     ),
+    ...section('To know', attention(status, nowMs)),
     ...section('Moves', status.moves.map(moveLine)),
     ...section('Suggestions', suggestions),
+    ...section('Lid', guard === undefined ? [] : [guard]),
     ...section('VMs', vmTable(status, inner, nowMs).split('\n')),
     ...section('Hosts', hostTable(status.hosts, inner).split('\n')),
     ...(status.host.enabled ? section('Visitors', visitors(status, nowMs)) : []),
@@ -55,7 +67,11 @@ function statusWords(status: Status, columns: number, nowMs: number): string {
 
 function visitors({ host }: Status, nowMs: number): string[] {
   const where = host.port === undefined ? 'Not listening yet.' : `Listening on port ${host.port}.`;
-  return [where, ...host.visitors.map((visit) => visitLine(visit, nowMs))];
+  return [
+    where,
+    ...host.visitors.map((visit) => visitLine(visit, nowMs)),
+    ...(host.past ?? []).map((visit) => pastVisitLine(visit, nowMs)),
+  ];
 }
 
 async function watchStatus(output: Output): Promise<number> {

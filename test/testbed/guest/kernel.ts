@@ -16,6 +16,7 @@ const moduleNames = [
   'virtio_net',
   'virtio_balloon',
   'virtio_console',
+  'loop',
 ];
 
 const unpackers = new Map([

@@ -9,9 +9,14 @@
  *     compress on | off            busybox gzip on generated data, unpacked again and compared
  *     memory MIB RATE | off        rewrites MIB for ever, RATE MiB/s or "flatout"
  *     hold MIB | off               fills MIB once and keeps verifying it
+ *     grab MIB RATE | off          takes MIB once, RATE MiB/s or "flatout", verifies it once and keeps it
+ *     cache MIB | off              writes MIB of the disk once, so that it lies in the page cache, clean
+ *     swap MIB                     the last MIB of the disk become swap
  *     disk RATE | off              RATE numbered blocks a second beyond the boot file system
  *     echo ADDRESS PORT | off      numbered messages to a TCP echo server
+ *     end off | reboot | crash     powers off, reboots, or panics (which reboots: panic=-1) a moment after the answer
  *     report                       all counters
+ *     mem                          what the kernel says of its memory
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -31,18 +36,20 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, WORDS = PAGE / 8, BEAT_NS = 10 * 1000 * 1000, MAX_CPUS = 64 };
+enum { PAGE = 4096, WORDS = PAGE / 8, BEAT_NS = 10 * 1000 * 1000, MAX_CPUS = 64, DISK_SLOTS = 16384 };
 /* The boot file system ends here; the disk workload owns the rest (guest.ts: bootAreaBytes). */
 static const uint64_t DATA_OFFSET = 64ull * 1024 * 1024;
 
 typedef atomic_ullong counter;
 static counter beats, disk_written, disk_verified, disk_errors, memory_written, memory_verified, memory_errors;
+static counter grab_taken, grab_verified, grab_errors, cache_written, cache_errors;
 static counter hold_verified, hold_errors, cpu_rounds, compress_rounds, compress_errors;
 static counter echo_sent, echo_received, echo_errors, echo_connects, echo_worst_us;
 
@@ -55,7 +62,7 @@ struct work {
   char address[64];
   atomic_int fd; /* what a stop must interrupt, or -1 */
 };
-static struct work memory_work, hold_work, disk_work, echo_work, compress_work, cpu_work[MAX_CPUS];
+static struct work memory_work, hold_work, grab_work, cache_work, disk_work, echo_work, compress_work, cpu_work[MAX_CPUS];
 static int cpu_count;
 
 static uint64_t now_ns(void) {
@@ -194,6 +201,59 @@ static void *hold(void *arg) {
   return NULL;
 }
 
+static void *grab(void *arg) {
+  struct work *w = arg;
+  uint64_t pages = w->size * 256, next = now_ns();
+  uint64_t *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (area == MAP_FAILED) {
+    grab_errors++;
+    return NULL;
+  }
+  for (uint64_t i = 0; i < pages && w->wanted; i++) {
+    fill(area + i * WORDS, i, 11);
+    grab_taken++;
+    if (i % 16 == 0) pace(&next, w->rate * 16);
+  }
+  for (uint64_t i = 0; i < pages && w->wanted; i++) {
+    if (!holds(area + i * WORDS, i, 11)) grab_errors++;
+    grab_verified++;
+  }
+  while (w->wanted) usleep(50000);
+  munmap(area, pages * PAGE);
+  return NULL;
+}
+
+/* Behind the slots of the disk workload. Through the page cache, and written out: what is left is clean. */
+static void *cache(void *arg) {
+  struct work *w = arg;
+  uint64_t *page = aligned_alloc(PAGE, PAGE);
+  int fd = open("/dev/vda", O_RDWR | O_CLOEXEC);
+  off_t from = (off_t)(DATA_OFFSET + DISK_SLOTS * PAGE);
+  bool written = fd >= 0 && page;
+  for (uint64_t i = 0; i < w->size * 256 && w->wanted && written; i++) {
+    fill(page, i, 13);
+    written = pwrite(fd, page, PAGE, from + (off_t)(i * PAGE)) == PAGE;
+  }
+  if (!written || fsync(fd)) cache_errors++;
+  else cache_written += w->size * 256;
+  while (w->wanted) usleep(50000);
+  posix_fadvise(fd, from, (off_t)(w->size * 256 * PAGE), POSIX_FADV_DONTNEED);
+  close(fd);
+  free(page);
+  return NULL;
+}
+
+static bool swap(uint64_t mebibytes) {
+  uint64_t bytes = 0;
+  char command[200];
+  int fd = open("/dev/vda", O_RDONLY | O_CLOEXEC);
+  bool known = fd >= 0 && ioctl(fd, BLKGETSIZE64, &bytes) == 0 && bytes > mebibytes << 20;
+  if (fd >= 0) close(fd);
+  snprintf(command, sizeof command, "losetup -o %llu /dev/loop0 /dev/vda && mkswap /dev/loop0 >/dev/null && swapon /dev/loop0",
+           (unsigned long long)(bytes - (mebibytes << 20)));
+  return known && system(command) == 0;
+}
+
 /* Block n lies in slot n % slots; what each slot should hold is remembered and read back at random. */
 static void *disk(void *arg) {
   static uint64_t number = 1, *written;
@@ -206,7 +266,7 @@ static void *disk(void *arg) {
     return NULL;
   }
   uint64_t slots = (bytes - DATA_OFFSET) / PAGE;
-  if (slots > 16384) slots = 16384;
+  if (slots > DISK_SLOTS) slots = DISK_SLOTS;
   if (!written) written = calloc(slots, sizeof *written);
   for (; w->wanted; number++) {
     uint64_t slot = number % slots;
@@ -305,6 +365,23 @@ static void start(struct work *w, void *(*run)(void *), uint64_t size, uint64_t 
   w->started = pthread_create(&w->thread, NULL, run, w) == 0;
 }
 
+/* Without goodbye to the disk: it holds nothing that is not written through. */
+static void *end(void *arg) {
+  int *how = arg;
+  usleep(100000);
+  if (*how) reboot(*how);
+  int fd = open("/proc/sysrq-trigger", O_WRONLY);
+  if (write(fd, "c", 1) < 0) reboot(RB_AUTOBOOT);
+  return NULL;
+}
+
+static void start_end(int wanted) {
+  static int how;
+  how = wanted;
+  pthread_t ending;
+  pthread_create(&ending, NULL, end, &how);
+}
+
 static void stop_cpus(void) {
   for (int i = 0; i < cpu_count; i++) cpu_work[i].wanted = false;
   for (int i = 0; i < cpu_count; i++) stop(&cpu_work[i]);
@@ -334,12 +411,41 @@ static void report(int fd, unsigned long long id) {
   say(fd,
       "{\"id\":%llu,\"ok\":true,\"beats\":%llu,\"disk_blocks_written\":%llu,\"disk_blocks_verified\":%llu,\"disk_errors\":%llu,"
       "\"memory_pages_written\":%llu,\"memory_pages_verified\":%llu,\"memory_errors\":%llu,"
+      "\"grab_pages_taken\":%llu,\"grab_pages_verified\":%llu,\"grab_errors\":%llu,"
+      "\"cache_pages_written\":%llu,\"cache_errors\":%llu,"
       "\"hold_pages_verified\":%llu,\"hold_errors\":%llu,\"cpu_rounds\":%llu,\"compress_rounds\":%llu,"
       "\"compress_errors\":%llu,\"echo_connects\":%llu,\"echo_sent\":%llu,\"echo_received\":%llu,\"echo_errors\":%llu,"
       "\"echo_worst_us\":%llu}\n",
-      id, beats, disk_written, disk_verified, disk_errors, memory_written, memory_verified, memory_errors, hold_verified,
+      id, beats, disk_written, disk_verified, disk_errors, memory_written, memory_verified, memory_errors, grab_taken,
+      grab_verified, grab_errors, cache_written, cache_errors, hold_verified,
       hold_errors, cpu_rounds, compress_rounds, compress_errors, echo_connects, echo_sent, echo_received, echo_errors,
       echo_worst_us);
+}
+
+/* The number behind `key` in a file of lines; 0 where there is none. */
+static unsigned long long number_in(const char *path, const char *key) {
+  char line[200];
+  unsigned long long number = 0;
+  FILE *f = fopen(path, "r");
+  while (f && fgets(line, sizeof line, f)) {
+    size_t length = strlen(key);
+    if (!strncmp(line, key, length) && (line[length] == ':' || line[length] == ' '))
+      number = strtoull(line + length + 1, NULL, 10);
+  }
+  if (f) fclose(f);
+  return number;
+}
+
+static void mem(int fd, unsigned long long id) {
+  const char *info = "/proc/meminfo", *events = "/proc/vmstat";
+  say(fd,
+      "{\"id\":%llu,\"ok\":true,\"total_kib\":%llu,\"free_kib\":%llu,\"cache_kib\":%llu,\"available_kib\":%llu,"
+      "\"swap_total_kib\":%llu,"
+      "\"swap_in_pages\":%llu,\"swap_out_pages\":%llu,\"oom_kills\":%llu}\n",
+      id, number_in(info, "MemTotal"), number_in(info, "MemFree"),
+      number_in(info, "Buffers") + number_in(info, "Cached") - number_in(info, "Shmem"), number_in(info, "MemAvailable"),
+      number_in(info, "SwapTotal"), number_in(events, "pswpin"), number_in(events, "pswpout"),
+      number_in(events, "oom_kill"));
 }
 
 static void obey(int fd, char *line) {
@@ -352,12 +458,26 @@ static void obey(int fd, char *line) {
     report(fd, id);
     return;
   }
+  if (!strcmp(what, "mem")) {
+    mem(fd, id);
+    return;
+  }
   if (!strcmp(what, "cpu") && (off || a)) off ? stop_cpus() : start_cpus((int)a);
   else if (!strcmp(what, "memory") && (off || a)) off ? stop(&memory_work) : start(&memory_work, memory, a, b);
   else if (!strcmp(what, "hold") && (off || a)) off ? stop(&hold_work) : start(&hold_work, hold, a, 64);
-  else if (!strcmp(what, "disk") && (off || a)) off ? stop(&disk_work) : start(&disk_work, disk, 0, a);
+  else if (!strcmp(what, "grab") && (off || a)) off ? stop(&grab_work) : start(&grab_work, grab, a, b);
+  else if (!strcmp(what, "cache") && (off || a)) off ? stop(&cache_work) : start(&cache_work, cache, a, 0);
+  else if (!strcmp(what, "swap") && a) {
+    if (!swap(a)) {
+      say(fd, "{\"id\":%llu,\"ok\":false,\"error\":\"no swap\"}\n", id);
+      return;
+    }
+  } else if (!strcmp(what, "disk") && (off || a)) off ? stop(&disk_work) : start(&disk_work, disk, 0, a);
   else if (!strcmp(what, "compress") && (off || !strcmp(first, "on")))
     off ? stop(&compress_work) : start(&compress_work, compress, 0, 0);
+  else if (!strcmp(what, "end") && off) start_end(RB_POWER_OFF);
+  else if (!strcmp(what, "end") && !strcmp(first, "reboot")) start_end(RB_AUTOBOOT);
+  else if (!strcmp(what, "end") && !strcmp(first, "crash")) start_end(0);
   else if (!strcmp(what, "echo") && off) stop(&echo_work);
   else if (!strcmp(what, "echo") && b) {
     stop(&echo_work);

@@ -1,5 +1,23 @@
 import { expect, test, vi } from 'vitest';
-import { ended, host, hostFingerprint, hostSettings, move, moving, peer, plan, status, vm, vmUuid } from './samples.ts';
+import { changedDeparture } from '../../../shared/model/signal.ts';
+import { outOfTime } from '../../../shared/plan/homecoming.ts';
+import type { VisitInfo } from '../../../shared/wire.ts';
+import { decision, MiB } from '../samples.ts';
+import {
+  away,
+  ended,
+  host,
+  hostFingerprint,
+  hostSettings,
+  move,
+  moving,
+  peer,
+  plan,
+  preferences,
+  status,
+  vm,
+  vmUuid,
+} from './samples.ts';
 import { emptySurroundings, runCli, type Script, scriptedEngine } from './scripted-engine.ts';
 
 // Each command is a process of its own, and two cores may be busy with other tests.
@@ -11,6 +29,25 @@ async function both(script: Script, args: readonly string[]) {
   const [words, json] = await Promise.all([runCli(engine.env, args), runCli(engine.env, [...args, '--json'])]);
   return { words, json, asked: engine.asked, value: JSON.parse(json.stdout) as unknown };
 }
+
+const weighed = decision({
+  policy: 'homeward',
+  action: 'stay',
+  outcome: 'noted',
+  reason: 'it is too early to tell.',
+  calculation: { kind: 'cpu-bound', program: 'ffmpeg', ageS: 90, restS: 60, runsKnown: 7, gainS: -3, lossChance: 0.12 },
+});
+
+const visitor = (over: Partial<VisitInfo> = {}): VisitInfo => ({
+  visit: '1'.repeat(32),
+  vm: vmUuid,
+  vmName: 'guest',
+  state: 'running',
+  since: '2026-11-20T10:00:00.000Z',
+  memoryBytes: 2 ** 29,
+  vcpus: 1,
+  ...over,
+});
 
 const hosting = {
   'engine.status': () => status({ host: { enabled: true, port: 7420, visitors: [] } }),
@@ -118,6 +155,34 @@ test.each<{
     asked: { call: 'move.home', params: { vm: 'work' } },
   },
   {
+    name: 'home --by gives the engine a deadline, and says what comes of one that cannot be kept',
+    args: ['home', 'work', '--by', '60'],
+    script: {
+      'move.home': () => moving({ direction: 'home' }),
+      'move.wait': () => move({ direction: 'home', phase: 'failed', failure: outOfTime }),
+    },
+    words:
+      /^work could not be home in time\. It waits at tower, paused, and goes on when this computer is back; .*homeward home work\n$/,
+    value: expect.objectContaining({ phase: 'failed' }),
+    code: 1,
+    asked: { call: 'move.home', params: { vm: 'work', deadlineMs: 60_000 } },
+  },
+  {
+    name: 'home --by --dry-run says how sure it is',
+    args: ['home', 'work', '--by', '60', '--dry-run'],
+    script: {
+      'move.plan': () =>
+        plan({
+          direction: 'home',
+          way: { mode: 'post-copy', totalMs: 23_000, bytes: 512 * MiB, confidence: 0.934, reason: 'it writes a lot' },
+          inTime: true,
+        }),
+    },
+    words: /\nPlan: post-copy, since it writes a lot: about 23 s and 512 MiB; 93 % sure to be in time\.\n$/,
+    value: expect.objectContaining({ inTime: true }),
+    asked: { call: 'move.plan', params: { vm: 'work', direction: 'home', deadlineMs: 60_000 } },
+  },
+  {
     name: 'offload --detach returns at once',
     args: ['offload', 'work', '--detach'],
     script: { 'move.offload': () => move() },
@@ -172,6 +237,50 @@ test.each<{
     value: moving(),
   },
   {
+    name: 'cancel of a VM that only waits to come home',
+    args: ['cancel', 'work'],
+    script: {
+      'engine.status': () =>
+        status({ vms: [{ ...away, homeWanted: { reason: 'the battery is low', since: '2026-11-25T08:00:00.000Z' } }] }),
+      'home.unwant': () => away,
+    },
+    words: /^work does not wait to come home any more\.\n$/,
+    value: away,
+    asked: { call: 'home.unwant', params: { vm: 'work' } },
+  },
+  {
+    name: 'home --later',
+    args: ['home', 'work', '--later'],
+    script: { 'home.want': () => away },
+    words: /^work comes home as soon as its host can be reached\. Call that off with: homeward cancel work\n$/,
+    value: away,
+    asked: { call: 'home.want', params: { vm: 'work' } },
+  },
+  {
+    name: 'restart-here --yes',
+    args: ['restart-here', 'work', '--yes'],
+    script: { 'engine.status': () => status({ vms: [away] }), 'vm.restartHere': () => vm() },
+    words: /^work was started here from its disk\.\n$/,
+    value: vm(),
+    asked: { call: 'vm.restartHere', params: { vm: vmUuid, start: true } },
+  },
+  {
+    name: 'restart-here --yes --no-start',
+    args: ['restart-here', 'work', '--yes', '--no-start'],
+    script: { 'engine.status': () => status({ vms: [away] }), 'vm.restartHere': () => vm({ state: 'shutoff' }) },
+    words: /^The disk of work is here again\. Start it with: virsh -c qemu:\/\/\/session start work\n$/,
+    value: vm({ state: 'shutoff' }),
+    asked: { call: 'vm.restartHere', params: { vm: vmUuid, start: false } },
+  },
+  {
+    name: 'host on with a lease',
+    args: ['host', 'on', '--lease', '2d'],
+    script: hosting,
+    words: /^This computer takes visitors/,
+    value: expect.objectContaining({ enabled: true }),
+    asked: { call: 'host.configure', params: { enabled: true, leaseHours: 48 } },
+  },
+  {
     name: 'finish',
     args: ['finish', 'work'],
     script: { 'move.finishNow': () => moving({ phase: 'postcopy' }) },
@@ -182,7 +291,8 @@ test.each<{
     name: 'host on with limits',
     args: ['host', 'on', '--port', '0', '--max-visitors', '3', '--max-memory', '8G', '--max-vcpus', '4'],
     script: hosting,
-    words: /^This computer takes visitors on port 7420: 3 visitors, 8\.0 GiB, 4 vCPUs at most\.\n$/,
+    words:
+      /^This computer takes visitors on port 7420: 3 visitors, 8\.0 GiB, 4 vCPUs at most; one whose computer is silent is kept for 7 d\.\n$/,
     value: expect.objectContaining({ settings: expect.objectContaining({ enabled: true, maxVisitors: 3 }) }),
     asked: {
       call: 'host.configure',
@@ -201,8 +311,115 @@ test.each<{
     name: 'host status',
     args: ['host', 'status'],
     script: hosting,
-    words: /^This computer takes visitors on port 7420: 2 visitors, 8\.0 GiB, 8 vCPUs at most\.\n$/,
+    words:
+      /^This computer takes visitors on port 7420: 2 visitors, 8\.0 GiB, 8 vCPUs at most; one whose computer is silent is kept for 7 d\.\n$/,
     value: { settings: hostSettings, enabled: true, port: 7420, visitors: [] },
+  },
+  {
+    name: 'host send-home finds the visitor by name; one that has gone is not meant',
+    args: ['host', 'send-home', 'guest'],
+    script: {
+      'engine.status': () =>
+        status({
+          host: { enabled: true, port: 7420, visitors: [visitor({ visit: '2'.repeat(32), state: 'gone' }), visitor()] },
+        }),
+      'visit.sendHome': () => ({}),
+    },
+    words: /^guest's computer was asked to bring it home\. See how it goes with: homeward host status\n$/,
+    value: visitor(),
+    asked: { call: 'visit.sendHome', params: { visit: '1'.repeat(32) } },
+  },
+  {
+    name: 'notnow puts a suggestion off',
+    args: ['notnow', 'work'],
+    script: { 'suggestion.dismiss': () => ({}) },
+    words: /^Not now: it is not suggested again for half an hour\.\n$/,
+    value: {},
+    asked: { call: 'suggestion.dismiss', params: { vm: 'work' } },
+  },
+  {
+    name: 'notnow --never rules the host out',
+    args: ['notnow', 'work', '--never'],
+    script: { 'suggestion.dismiss': () => ({}) },
+    words: /^Never: that host is not suggested for it again, until you move it there yourself\.\n$/,
+    value: {},
+    asked: { call: 'suggestion.dismiss', params: { vm: 'work', forEver: true } },
+  },
+  {
+    name: 'forget erases what was learnt of a VM',
+    args: ['forget', 'work'],
+    script: { 'policy.forget': () => ({}) },
+    words: /^What was learnt of work is erased\.\n$/,
+    value: {},
+    asked: { call: 'policy.forget', params: { vm: 'work' } },
+  },
+  {
+    name: 'why shows the latest decision and its figures',
+    args: ['why', 'work'],
+    script: { 'engine.status': () => status({ decisions: [weighed] }) },
+    words:
+      /^work stays where it is: .*\n {2}What it does +cpu-bound \(ffmpeg\)\n {2}Busy for +1 min 30 s\n(?:.*\n)* {2}Chance of a loss +12 %\n$/,
+    value: weighed,
+    asked: { call: 'engine.status', params: {} },
+  },
+  {
+    name: 'settings shows them and what they mean',
+    args: ['settings'],
+    words:
+      /^SETTING +VALUE +MEANING\nname +eva .*\ncooldown +2 min .*\nballoon +on .*\nnotify\.suggestions +on (?:.*\n){4}departure\.lid +on, within 5 min .*\n(?:.*\n){6}close-to-tray +on .*\n$/,
+    value: preferences,
+  },
+  {
+    name: 'settings set turns one notification off and shows all',
+    args: ['settings', 'set', 'notify.moves', 'off'],
+    script: { 'preferences.change': () => ({ ...preferences, notify: { ...preferences.notify, moves: false } }) },
+    words: /\nnotify\.moves +off +tell when/,
+    value: { ...preferences, notify: { ...preferences.notify, moves: false } },
+    asked: { call: 'preferences.change', params: { notify: { moves: false } } },
+  },
+  {
+    name: 'settings set name takes any name a computer may have',
+    args: ['settings', 'set', 'name', 'Büro PC'],
+    script: { 'preferences.change': ({ name = '' }) => ({ ...preferences, name }) },
+    words: /\nname +Büro PC /,
+    value: { ...preferences, name: 'Büro PC' },
+    asked: { call: 'preferences.change', params: { name: 'Büro PC' } },
+  },
+  {
+    name: 'settings set cooldown takes seconds',
+    args: ['settings', 'set', 'cooldown', '0'],
+    script: { 'preferences.change': ({ cooldownS = 1 }) => ({ ...preferences, cooldownS }) },
+    words: /\ncooldown +none +rest between/,
+    value: { ...preferences, cooldownS: 0 },
+    asked: { call: 'preferences.change', params: { cooldownS: 0 } },
+  },
+  {
+    name: 'settings set balloon turns lending memory off',
+    args: ['settings', 'set', 'balloon', 'off'],
+    script: { 'preferences.change': ({ balloon = true }) => ({ ...preferences, balloon }) },
+    words: /\nballoon +off +a VM that is away/,
+    value: { ...preferences, balloon: false },
+    asked: { call: 'preferences.change', params: { balloon: false } },
+  },
+  {
+    name: 'settings set departure takes seconds, and turns the sign on by that',
+    args: ['settings', 'set', 'departure.lid', '120'],
+    script: {
+      'preferences.change': ({ departure = {} }) => ({
+        ...preferences,
+        departure: changedDeparture(preferences.departure, departure),
+      }),
+    },
+    words: /\ndeparture\.lid +on, within 2 min +closing/,
+    value: { ...preferences, departure: { ...preferences.departure, lid: { on: true, deadlineS: 120 } } },
+    asked: { call: 'preferences.change', params: { departure: { lid: { on: true, deadlineS: 120 } } } },
+  },
+  {
+    name: 'status says that closing the lid waits, and for whom',
+    args: ['status'],
+    script: { 'engine.status': () => status({ vms: [away], guard: { state: 'held' } }) },
+    words: /\nLid\n {2}Sleep on lid close is held while work is away\.\n/,
+    value: expect.objectContaining({ guard: { state: 'held' } }),
   },
   {
     name: 'log is oldest first, with local times and sentences',
@@ -273,17 +490,7 @@ test('status tells moves, suggestions, VMs, hosts and visitors', async () => {
       host: {
         enabled: true,
         port: 7420,
-        visitors: [
-          {
-            visit: '1'.repeat(32),
-            vm: vmUuid,
-            vmName: 'guest',
-            state: 'running',
-            since: new Date().toISOString(),
-            memoryBytes: 2 ** 29,
-            vcpus: 1,
-          },
-        ],
+        visitors: [visitor({ since: new Date().toISOString() })],
       },
     }),
   );
@@ -304,7 +511,7 @@ test('status tells moves, suggestions, VMs, hosts and visitors', async () => {
 test('--help of every command has exit code 0 and names its options', async () => {
   const { env } = await emptySurroundings();
   const commands = ['status', 'vms', 'adopt', 'auto', 'offload', 'home', 'cancel', 'finish', 'hosts', 'peers'];
-  commands.push('pair', 'host', 'log', 'doctor', 'engine');
+  commands.push('pair', 'host', 'log', 'doctor', 'engine', 'notnow', 'settings');
   const helps = await Promise.all(commands.map((command) => runCli(env, [command, '--help'])));
   for (const [index, help] of helps.entries()) {
     expect(help.code, commands[index]).toBe(0);

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { pairing, vm } from './samples.ts';
+import { away, pairing, status, vm } from './samples.ts';
 import {
   emptySurroundings,
   runCli,
@@ -144,4 +144,19 @@ test('Ctrl-C at a question ends the command and changes nothing', async () => {
   cli.child.kill('SIGINT');
   await cli.ended;
   expect(engine.asked.some(({ call }) => call === 'vm.adopt')).toBe(false);
+});
+
+test('restart-here says what is lost and asks; without a yes nothing happens', async () => {
+  const engine = await scriptedEngine({ 'vm.restartHere': () => vm() }, () => status({ vms: [away] }));
+  const no = await runCli(engine.env, ['restart-here', 'work'], 'n\n');
+  expect(no).toMatchObject({
+    code: 5,
+    stderr: expect.stringMatching(/in memory since then is lost.*power cut.*Go on with work from its disk here\?/s),
+  });
+  expect(engine.asked.map(({ call }) => call)).not.toContain('vm.restartHere');
+  const json = await runCli(engine.env, ['restart-here', 'work', '--json']);
+  expect(json.code).toBe(4);
+  expect(engine.asked.map(({ call }) => call)).not.toContain('vm.restartHere');
+  expect(await runCli(engine.env, ['restart-here', 'work'], 'y\n')).toMatchObject({ code: 0 });
+  expect(engine.asked.map(({ call }) => call)).toContain('vm.restartHere');
 });

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { exitCodeOf } from '../../../main/cli/exit-codes.ts';
 import { HomewardError } from '../../../shared/errors.ts';
-import { vm } from './samples.ts';
+import { status, vm } from './samples.ts';
 import { runCli, scriptedEngine, startCli } from './scripted-engine.ts';
 
 // Each command is a process of its own, and two cores may be busy with other tests.
@@ -47,9 +47,17 @@ test.each([
   [['hosts', 'add', 'tower:99999'], /is not ADDRESS:PORT\./],
   [['host', 'on', '--port', '70000'], /--port is "70000"; it can be 0 to 65535\./],
   [['host', 'on', '--max-memory', 'much'], /"much" is not a size\./],
+  [['host', 'on', '--lease', 'long'], /--lease is "long"; it can be 1h to 365d\./],
+  [['host', 'on', '--lease', '0h'], /--lease is "0h"; it can be 1h to 365d\./],
   [['host', 'maybe'], /Allowed choices are on, off, status/],
   [['log', '-n', '0'], /--lines is "0"; it can be 1 to 10000\./],
   [['auto', 'work', 'maybe'], /Allowed choices are off, suggest, automatic/],
+  [['settings', 'set', 'colour', 'red'], /Allowed choices are name, cooldown, balloon, notify\.suggestions/],
+  [['settings', 'set', 'notify.moves', 'maybe'], /notify\.moves is "maybe"; it can be on or off\./],
+  [['settings', 'set', 'cooldown', 'soon'], /cooldown is "soon"; it can be 0 to 86400\./],
+  [['settings', 'set', 'name', 'a/b'], /"a\/b" cannot be the name of a computer\./],
+  [['host', 'send-home'], /missing required argument 'visitor'/],
+  [['notnow'], /missing required argument 'vm'/],
   [['offload'], /missing required argument 'vm'/],
   [['offload', 'work', '--fast'], /unknown option '--fast'/],
   [['teleport'], /unknown command 'teleport'/],
@@ -75,6 +83,25 @@ test('a name that fits no VM or several is refused', async () => {
     code: 2,
     stderr: 'homeward: work names 2 VMs.\n  Use its UUID: homeward vms --json\n',
   });
+});
+
+test('a visitor that is not there, or one of two of that name, is not sent home', async () => {
+  const guest = { visit: '1'.repeat(32), vm: vm().uuid, vmName: 'guest', state: 'running' } as const;
+  const size = { since: '2026-11-20T10:00:00.000Z', memoryBytes: 1, vcpus: 1 };
+  const visitors = [
+    { ...guest, ...size },
+    { ...guest, ...size, visit: '2'.repeat(32) },
+  ];
+  const engine = await scriptedEngine({}, () => status({ host: { enabled: true, visitors } }));
+  expect(await runCli(engine.env, ['host', 'send-home', 'work'])).toMatchObject({
+    code: 2,
+    stderr: 'homeward: No VM called work is visiting this computer.\n  See who is here with: homeward host status\n',
+  });
+  expect(await runCli(engine.env, ['host', 'send-home', 'guest'])).toMatchObject({
+    code: 2,
+    stderr: 'homeward: 2 visiting VMs are called guest.\n  Use its visit: homeward host status --json\n',
+  });
+  expect(engine.asked.map(({ call }) => call)).not.toContain('visit.sendHome');
 });
 
 test('what another machine says cannot steer the terminal', async () => {

@@ -1,8 +1,20 @@
 import type { Move } from '../../../shared/model/move.ts';
-import type { HostSettings, Pairing, Peer, Plan, Status } from '../../../shared/rpc.ts';
+import { defaultDeparture } from '../../../shared/model/signal.ts';
+import type { HostSettings, Pairing, Peer, Plan, Preferences, Status } from '../../../shared/rpc.ts';
 import { host, hostFingerprint, MiB, move, vm, vmUuid } from '../samples.ts';
 
 export { host, hostFingerprint, move, vm, vmUuid };
+
+/** "work", at "tower". */
+export const away = vm({
+  place: {
+    kind: 'away',
+    host: hostFingerprint,
+    hostName: 'tower',
+    visit: 'f'.repeat(32),
+    since: '2026-11-25T08:00:00.000Z',
+  },
+});
 
 export function moving(over: Partial<Move> = {}): Move {
   return move({
@@ -74,6 +86,16 @@ export const hostSettings: HostSettings = {
   maxVisitors: 2,
   maxMemoryBytes: 8 * 1024 * MiB,
   maxVcpus: 8,
+  leaseHours: 168,
+};
+
+export const preferences: Preferences = {
+  name: 'eva',
+  cooldownS: 120,
+  balloon: true,
+  notify: { suggestions: true, moves: true, trouble: true, pairing: true },
+  departure: defaultDeparture,
+  closeToTray: true,
 };
 
 export function status(over: Partial<Status> = {}): Status {
@@ -89,6 +111,8 @@ export function status(over: Partial<Status> = {}): Status {
     suggestions: [],
     decisions: [],
     host: { enabled: false, visitors: [] },
+    guard: { state: 'off' },
+    preferences,
     ...over,
   };
 }

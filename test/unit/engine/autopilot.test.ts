@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Autopilot, type AutopilotOptions } from '../../../main/engine/autopilot.ts';
+import { Experience } from '../../../main/engine/experience.ts';
 import { defaultSettings } from '../../../main/engine/settings.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
+import { type Learned, nothingLearned } from '../../../shared/policy/learned.ts';
 import type { Decision } from '../../../shared/rpc.ts';
 import { busy, facts as figures, history, now } from '../policy/fixtures.ts';
 import { facts, host, hostFingerprint, move, vm } from '../samples.ts';
@@ -16,6 +18,14 @@ const fastLink = {
   takenAt: '2026-11-20T10:00:00.000Z',
 };
 
+function lessons() {
+  const known = new Map<string, Learned>();
+  return {
+    of: (uuid: string) => known.get(uuid) ?? nothingLearned(),
+    put: (uuid: string, learned: Learned) => void known.set(uuid, learned),
+  };
+}
+
 /** A VM that has been short of CPU for two minutes, and an idle host. */
 function autopilot(level: Vm['level'], over: Partial<AutopilotOptions> = {}) {
   const decisions: Decision[] = [];
@@ -26,6 +36,7 @@ function autopilot(level: Vm['level'], over: Partial<AutopilotOptions> = {}) {
     fleet: { list: () => [vm({ level, vcpus: 1, memoryBytes: gib })] },
     hosts: { list: () => [host({ facts: figures({ name: 'tower' }), benchmark: fastLink })] },
     moves: {
+      underWay: () => [],
       isMoving: () => offloads.length > 0,
       offload: async (...asked) => {
         offloads.push(asked);
@@ -36,7 +47,9 @@ function autopilot(level: Vm['level'], over: Partial<AutopilotOptions> = {}) {
     monitor: { samples: () => history([120, busy]) },
     journal: { append: async (entry) => void written.push(entry), moves: () => [] },
     settings: { current: { ...defaultSettings(), policy: 'muda' } },
+    experience: new Experience(lessons()),
     homeFacts: () => figures({ name: 'lap', busyCores: 1.2 }),
+    leaving: () => undefined,
     onDecision: (decision) => decisions.push(decision),
     onFault: (what) => faults.push(what),
     ...over,
@@ -85,8 +98,94 @@ describe('the autopilot', () => {
     expect(offloads[0]?.slice(1)).toMatchObject([hostFingerprint, { by: 'policy' }]);
   });
 
+  it('this computer is about to leave: nothing moves out, and the reason is noted', async () => {
+    const { pilot, decisions, offloads } = autopilot('automatic', {
+      leaving: () => 'This computer is about to leave.',
+    });
+    await seconds(pilot, 3);
+    expect(offloads).toEqual([]);
+    expect(decisions).toEqual([]);
+    expect(pilot.latest()).toMatchObject([
+      { action: 'stay', outcome: 'noted', reason: 'This computer is about to leave.' },
+    ]);
+  });
+
+  it('not now: it is noted only, for half an hour, then suggested and told anew', async () => {
+    const clock = { samples: () => history([120, busy]) };
+    const { pilot, decisions } = autopilot('suggest', { monitor: clock });
+    await seconds(pilot, 1);
+    pilot.dismiss(vm());
+    expect(pilot.suggestions()).toEqual([]);
+    expect(pilot.latest()).toMatchObject([{ action: 'offload', outcome: 'noted' }]);
+    await seconds(pilot, 2);
+    expect(pilot.suggestions()).toEqual([]);
+    expect(decisions).toHaveLength(1);
+    vi.setSystemTime(now + 30 * 60_000 + 3_000);
+    clock.samples = () => history([120, busy]).map((sample) => ({ ...sample, at: sample.at + 30 * 60_000 + 3_000 }));
+    await seconds(pilot, 1);
+    expect(pilot.suggestions()).toHaveLength(1);
+    expect(decisions).toHaveLength(2);
+  });
+
+  it('not now for one host: another is suggested all the same', async () => {
+    const rack = 'cd'.repeat(32);
+    const there = { list: () => [host({ facts: figures({ name: 'tower' }), benchmark: fastLink })] };
+    const { pilot, decisions } = autopilot('suggest', { hosts: there });
+    await seconds(pilot, 1);
+    pilot.dismiss(vm());
+    there.list = () => [
+      host({ fingerprint: rack, name: 'rack', facts: figures({ name: 'rack' }), benchmark: fastLink }),
+    ];
+    await seconds(pilot, 1);
+    expect(pilot.suggestions()).toMatchObject([{ host: rack }]);
+    expect(decisions).toHaveLength(2);
+    there.list = () => [host({ facts: figures({ name: 'tower' }), benchmark: fastLink })];
+    pilot.dismiss(vm());
+    await seconds(pilot, 1);
+    expect(pilot.suggestions(), 'the first is still put off').toEqual([]);
+  });
+
+  it('not now holds nothing back that the VM may do by itself', async () => {
+    let level: Vm['level'] = 'suggest';
+    const { pilot, offloads } = autopilot('suggest', {
+      fleet: { list: () => [vm({ level, vcpus: 1, memoryBytes: gib })] },
+    });
+    await seconds(pilot, 1);
+    pilot.dismiss(vm());
+    level = 'automatic';
+    await seconds(pilot, 1);
+    expect(offloads).toHaveLength(1);
+  });
+
+  it('not now where nothing is suggested is refused', async () => {
+    const { pilot } = autopilot('suggest');
+    const nothing = expect.objectContaining({
+      code: 'bad-input',
+      message: 'Nothing is suggested for work now.',
+      hint: expect.stringContaining('homeward status'),
+    });
+    expect(() => pilot.dismiss(vm())).toThrow(nothing);
+    await seconds(pilot, 1);
+    pilot.dismiss(vm());
+    expect(() => pilot.dismiss(vm()), 'a second time').toThrow(nothing);
+  });
+
+  it.each([
+    ['a VM is not moved back to', 10, 0],
+    ['half an hour later a VM may visit again', 31, 1],
+  ])('a host whose owner sent it home: %s', async (_what, minutesAgo, moved) => {
+    const endedAt = new Date(now - minutesAgo * 60_000).toISOString();
+    const sent = move({ direction: 'home', phase: 'done', askedBy: 'host', endedAt });
+    const { pilot, offloads } = autopilot('automatic', {
+      journal: { append: async () => undefined, moves: () => [{ move: sent, data: undefined }] },
+    });
+    await seconds(pilot, 2);
+    expect(offloads).toHaveLength(moved);
+  });
+
   it('a move that is refused is reported, not thrown', async () => {
     const moves = {
+      underWay: () => [],
       isMoving: () => false,
       offload: () => Promise.reject(new Error('full')),
       home: () => Promise.reject(new Error('nothing is away')),

@@ -26,6 +26,7 @@ async function run(over: Partial<DoctorOptions> = {}): Promise<readonly Finding[
     services: { refresh: () => Promise.reject(new Error('not asked')) },
     homeFacts: () => Promise.resolve(facts()),
     ownName: () => Promise.resolve({ name: 'lap', known: true }),
+    power: () => Promise.resolve([]),
     stateFolder: await tempFolder(),
     version: '0.1.0',
     noticed: () => [],

@@ -2,6 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Hosts } from '../../../main/engine/hosts.ts';
 import { openSettings } from '../../../main/engine/settings.ts';
 import { makeIdentity, PeerStore } from '../../../main/trust/index.ts';
+import { HomewardError } from '../../../shared/errors.ts';
+import { makeBed, until, visit } from '../link/bed.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const fingerprint = (digit: string): string => digit.repeat(64);
@@ -19,6 +21,7 @@ async function hostsWith(names: Readonly<Record<string, string>>): Promise<Hosts
     peers,
     settings,
     onWanted: () => Promise.reject(new Error('nothing is wanted')),
+    watched: () => false,
     onChange: () => undefined,
     onFault: () => undefined,
   });
@@ -66,5 +69,75 @@ describe('which host is meant', () => {
       expect.objectContaining({ code: 'not-paired', hint: 'Pair it: homeward pair 192.0.2.9:4000' }),
     );
     expect(() => hosts.need(fingerprint('c'))).toThrow(expect.objectContaining({ code: 'not-paired' }));
+  });
+});
+
+describe('a host that answers', () => {
+  async function linked(watched: () => boolean) {
+    const bed = await makeBed();
+    const folder = await tempFolder();
+    const peers = await PeerStore.open(`${folder}/peers.json`);
+    const pairedAt = '2026-11-20T10:00:00.000Z';
+    await peers.add({ fingerprint: bed.host.fingerprint, name: 'tower', pairedAt, role: 'host' });
+    const settings = await openSettings(`${folder}/settings.json`);
+    await settings.update((now) => ({ ...now, manualHosts: [bed.address()] }));
+    const hosts = new Hosts({
+      identity: bed.laptop,
+      peers,
+      settings,
+      onWanted: () => Promise.reject(new Error('nothing is wanted')),
+      watched,
+      onChange: () => undefined,
+      onFault: () => undefined,
+    });
+    onTestFinished(async () => {
+      await hosts.stop();
+      await bed.close();
+    });
+    const asked: unknown[] = [];
+    hosts.onHomeWanted(({ name }, of) => asked.push([name, of]));
+    hosts.syncPeers();
+    const tower = () => hosts.find('tower');
+    await until(() => tower().reachable);
+    return { bed, hosts, tower, asked, settings };
+  }
+
+  it('and whose owner wants the room back is heard, by name', async () => {
+    const { bed, asked } = await linked(() => false);
+    bed.server.peer(bed.laptop.fingerprint)?.notify('home.wanted', { visit });
+    await until(() => asked.length > 0);
+    expect(asked).toEqual([['tower', visit]]);
+  });
+
+  it('and then does not: since when is told, until it does again', async () => {
+    const { bed, tower } = await linked(() => false);
+    expect(tower().unreachableSince).toBeUndefined();
+    const before = Date.now();
+    await bed.server.close();
+    await until(() => !tower().reachable);
+    const since = Date.parse(tower().unreachableSince ?? '');
+    expect(since).toBeGreaterThanOrEqual(before);
+    expect(since).toBeLessThanOrEqual(Date.now());
+  });
+
+  it('is looked for where it answered last, also where nothing announces it any more', async () => {
+    const { bed, tower, settings } = await linked(() => false);
+    await settings.update((now) => ({ ...now, manualHosts: [] }));
+    bed.server.peer(bed.laptop.fingerprint)?.drop(new HomewardError('host-unreachable', 'the network went away'));
+    await until(() => !tower().reachable);
+    await until(() => tower().reachable);
+  });
+
+  it('tells what its link carries while somebody looks on, and only then', async () => {
+    let watched = true;
+    const { hosts, tower } = await linked(() => watched);
+    expect(tower().traffic).toBeUndefined();
+    const stream = await hosts.usable('tower').link.openStream({ kind: 'libvirt', visit });
+    stream.resume().write(Buffer.alloc(100_000));
+    await expect.poll(() => tower().traffic?.outBytesPerSec ?? 0, { timeout: 5_000 }).toBeGreaterThan(10_000);
+    expect(tower().traffic?.homeBytesPerSec, 'it was echoed').toBeGreaterThan(10_000);
+    watched = false;
+    expect(tower().traffic).toBeUndefined();
+    stream.destroy();
   });
 });

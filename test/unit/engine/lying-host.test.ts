@@ -5,20 +5,11 @@ import { createServer } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { HostLink } from '../../../main/link/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
-import { alpn, type VisitRequest } from '../../../shared/wire.ts';
+import { alpn } from '../../../shared/wire.ts';
 import { makeBed, until } from '../link/bed.ts';
+import { visitRequest } from '../samples.ts';
 
-const request: VisitRequest = {
-  visit: 'a'.repeat(32),
-  vm: '00000000-0000-4000-8000-000000000001',
-  vmName: 'work',
-  vcpus: 1,
-  memoryBytes: 1024 ** 3,
-  accel: 'tcg',
-  migrationFolder: '/tmp/homeward-0123456789abcdef',
-  disks: ['vda'],
-  nics: 1,
-};
+const request = visitRequest();
 const honest = { disks: { vda: '/hw/disk-vda.sock' }, exportName: 'disk', nicPorts: [7_000] };
 
 /** A paired host, not made of our parts, that answers `visit.prepare` with whatever it likes. */

@@ -1,6 +1,7 @@
 import { chmod, mkdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { makePrivateInShared, preparePaths } from '../../../main/engine/paths.ts';
+import { preparePaths } from '../../../main/engine/paths.ts';
+import { makePrivateInShared } from '../../../main/process/index.ts';
 import { foldersOf } from '../../../shared/folders.ts';
 import { tempFolder } from './temp-folder.ts';
 

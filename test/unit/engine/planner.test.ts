@@ -68,7 +68,10 @@ describe('the plan before a move', () => {
     const link = bed.link({ addresses: () => [{ address: '127.0.0.1', port: scripted.port }] });
     await until(() => link.state === 'up');
     const planner = new Planner({
-      fleet: { connection: () => Promise.resolve(connection) },
+      fleet: {
+        connection: () => Promise.resolve(connection),
+        definition: ({ uuid }) => connection.domainXml(uuid, { inactive: true }),
+      },
       hosts: { find: () => host(), freshFacts: () => link.call('host.facts', {}) },
       homeFacts: () => Promise.resolve(facts({ arch: 'i686', accels: ['tcg'] })),
       ownName: () => Promise.resolve({ name: 'lap', known: given.nameKnown ?? true }),

@@ -4,8 +4,8 @@ import { stat, symlink, writeFile } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
-import { connectEngine } from '../../../main/cli/client.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { connectEngine } from '../../../main/client/index.ts';
 import { maxUnreadBytes, type RpcServer, startRpcServer } from '../../../main/engine/rpc-server.ts';
 import type { Handlers } from '../../../shared/endpoint.ts';
 import { HomewardError as Fault, type HomewardError } from '../../../shared/errors.ts';
@@ -71,6 +71,25 @@ test('many clients are served, and each hears every event', async () => {
   await expect.poll(() => heard.length).toBe(20);
   for (const client of clients) client.close();
   await expect.poll(() => server.clients).toBe(0);
+});
+
+test('somebody looks on once a client has stayed for five seconds, until the last such client has gone', async () => {
+  const { server, socketFile } = await serve();
+  const realNow = performance.now.bind(performance);
+  let laterMs = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => realNow() + laterMs);
+  onTestFinished(() => clock.mockRestore());
+  const window = await connectEngine({ socketFile });
+  await window.call('engine.status', {});
+  expect(server.watched).toBe(false);
+  laterMs = 5_000;
+  expect(server.watched).toBe(true);
+  const command = await connectEngine({ socketFile });
+  await command.call('engine.status', {});
+  window.close();
+  await expect.poll(() => server.clients).toBe(1);
+  expect(server.watched).toBe(false);
+  command.close();
 });
 
 test('status events come at most four times a second, the last one with the latest state', async () => {

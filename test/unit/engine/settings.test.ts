@@ -54,6 +54,15 @@ test('fields of a newer version survive, missing ones get their default', async 
   expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ name: 'desk', later: { a: 1 }, cooldownS: 9 });
 });
 
+test('a file from before there were notifications loads; of those it names, the others keep their default', async () => {
+  const file = `${await tempFolder()}/settings.json`;
+  await writeFile(file, '{"name":"desk","cooldownS":9}');
+  const { notify, closeToTray } = defaultSettings();
+  expect(await readSettings(file)).toMatchObject({ name: 'desk', cooldownS: 9, notify, closeToTray });
+  await writeFile(file, '{"notify":{"trouble":false}}');
+  expect((await readSettings(file)).notify).toEqual({ ...notify, trouble: false });
+});
+
 test.each([
   ['cut short', '{"name":"desk"'],
   ['empty', ''],

@@ -5,7 +5,14 @@ import type { HostSettings } from '../../../shared/rpc.ts';
 const gib = 1024 ** 3;
 const demand: VisitDemand = { vmName: 'daily', vcpus: 2, memoryBytes: 4 * gib, accel: 'kvm' };
 const room: Room = { freeMemoryBytes: 16 * gib, cores: 8, accels: ['kvm', 'tcg'], visitors: [] };
-const limits: HostSettings = { enabled: true, port: 0, maxVisitors: 2, maxMemoryBytes: 8 * gib, maxVcpus: 6 };
+const limits: HostSettings = {
+  enabled: true,
+  port: 0,
+  maxVisitors: 2,
+  maxMemoryBytes: 8 * gib,
+  maxVcpus: 6,
+  leaseHours: 168,
+};
 const visitor = { memoryBytes: 4 * gib, vcpus: 2, residentBytes: 4 * gib };
 
 describe('admission', () => {

@@ -36,6 +36,9 @@ const good = {
   'main/libvirt/index.ts': face,
   'main/trust/index.ts': "import { x } from '../../shared/errors.ts';\nexport const y = x;\n",
   'main/trust/inner.ts': face,
+  'main/client/index.ts': "import { x } from '../../shared/errors.ts';\nexport const c = x;\n",
+  'main/shell/index.ts': "import { c } from '../client/index.ts';\nexport const s = c;\n",
+  'main/cli/good.ts': "import { c } from '../client/index.ts';\nexport const good = c;\n",
   'main/link/index.ts': "import { y } from '../trust/index.ts';\nexport const z = y;\n",
 };
 
@@ -60,6 +63,8 @@ describe('the layer check', () => {
     ['one-public-face', 'main/link/bad.ts', "import type { X } from '../trust/inner.ts';\nexport type Bad = X;\n"],
     ['floor-ground', 'main/trust/bad.ts', "import { x } from '../link/index.ts';\nexport const bad = x;\n"],
     ['shells-stand-on-shared', 'main/cli/bad.ts', "import { y } from '../trust/index.ts';\nexport const bad = y;\n"],
+    ['shells-and-cli-stay-apart', 'main/cli/bad.ts', "import { s } from '../shell/index.ts';\nexport const bad = s;\n"],
+    ['client-is-for-shells', 'main/trust/bad.ts', "import { c } from '../client/index.ts';\nexport const bad = c;\n"],
     [
       'main-and-renderer-stay-apart',
       'main/link/bad.ts',

@@ -42,7 +42,7 @@ describe('readDomain', () => {
       memoryBytes: 4 * 1024 ** 3,
       currentMemoryBytes: 4 * 1024 ** 3,
       cpuMode: 'host-passthrough',
-      balloon: { model: 'virtio', statsPeriodS: 5, freePageReporting: false },
+      balloon: { model: 'virtio', statsPeriodS: 5, freePageReporting: false, autodeflate: false },
       graphics: [{ type: 'spice' }],
       hostdevs: [{ type: 'usb' }],
       filesystems: [{ driver: 'virtiofs' }],
@@ -144,7 +144,7 @@ describe('makeReady', () => {
         "<host transport='unix' socket='/run/hw/vda.sock'/>",
         "<source address='127.0.0.1' port='4001'/>",
         "<driver rx_queue_size='512'/>",
-        "<memballoon model='virtio' freePageReporting='on'>",
+        "<memballoon model='virtio' autodeflate='on' freePageReporting='on'>",
         "<stats period='2'/>",
       ],
     });
@@ -172,9 +172,17 @@ describe('makeReady', () => {
   test('adds a balloon where there is none, and respects one switched off', () => {
     const bare = "<domain type='qemu'><name>x</name><memory>1</memory><devices/></domain>";
     const changesNothingElse = { ...ready, disks: {}, nics: {} };
-    expect(makeReady(bare, changesNothingElse)).toContain("<memballoon model='virtio' freePageReporting='on'>");
+    expect(makeReady(bare, changesNothingElse)).toContain(
+      "<memballoon model='virtio' autodeflate='on' freePageReporting='on'>",
+    );
     const off = bare.replace('<devices/>', "<devices><memballoon model='none'/></devices>");
     expect(makeReady(off, changesNothingElse)).toBe(`${off}\n`);
+  });
+
+  test('lets a guest without memory take it back from the balloon, unless its owner said no', () => {
+    expect(readDomain(makeReady(desktop, ready)).balloon).toMatchObject({ autodeflate: true });
+    const refused = desktop.replace("<memballoon model='virtio'>", "<memballoon model='virtio' autodeflate='off'>");
+    expect(readDomain(makeReady(refused, ready)).balloon).toMatchObject({ autodeflate: false });
   });
 
   test('refuses a disk or a card that is not there, and an encrypted disk', () => {

@@ -75,7 +75,12 @@ describe('names and paths from outside', () => {
         expect(readDomain(ready).disks).toMatchObject([{ target: 'vda', nbd: { socket, exportName } }]);
         const placed = placeDomain(ready, { disks: { vda: { socket: exportName, exportName: socket } } });
         expect(readDomain(placed).disks).toMatchObject([{ nbd: { socket: exportName, exportName: socket } }]);
-        expect(readDomain(placed).balloon).toEqual({ model: 'virtio', statsPeriodS: 1, freePageReporting: true });
+        expect(readDomain(placed).balloon).toEqual({
+          model: 'virtio',
+          statsPeriodS: 1,
+          freePageReporting: true,
+          autodeflate: true,
+        });
       }),
       { numRuns: 200 },
     );

@@ -122,6 +122,7 @@ export async function makeBed(options: Partial<LinkServerOptions> = {}): Promise
         addresses: () => [bed.address()],
         onWanted: async () => notHere(),
         onVisitChanged: () => undefined,
+        onHomeWanted: () => undefined,
         onFault: (fault) => faults.push(fault),
         ...more,
       });

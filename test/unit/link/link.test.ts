@@ -116,6 +116,17 @@ describe('the link', () => {
     expect(times.sort((a, b) => a - b)[180]).toBeLessThan(10);
   });
 
+  it('hears that the host wants a visitor brought home, and nothing where the notice is not what was agreed', async () => {
+    const wanted: string[] = [];
+    await up({ onHomeWanted: (of) => wanted.push(of) });
+    const laptop = bed.server.peer(bed.laptop.fingerprint);
+    laptop?.notify('home.wanted', { visit: '../etc' });
+    laptop?.notify('home.wanted', { visit });
+    await until(() => wanted.length > 0);
+    expect(wanted).toEqual([visit]);
+    expect(bed.faults).toEqual([expect.objectContaining({ code: 'bad-input' })]);
+  });
+
   it('brings the host the streams it wants', async () => {
     const wanted: unknown[] = [];
     const link = await up({

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  cancelledByUser,
   isCancellable,
   isOver,
   type MoveEffect,
@@ -16,12 +17,15 @@ const events: readonly MoveEvent[] = [
   { kind: 'prepared' },
   { kind: 'prepare-failed', reason: 'the host is full' },
   { kind: 'cancel' },
+  { kind: 'cancel', reason: 'this computer must sleep now' },
   { kind: 'flip-wanted' },
   { kind: 'flipped' },
+  { kind: 'handed-over' },
   { kind: 'migrate-succeeded' },
   { kind: 'migrate-failed', reason: 'connection reset' },
   ...pairs.map((pair): MoveEvent => ({ kind: 'seen', ...pair })),
   { kind: 'link-up' },
+  { kind: 'given-up' },
   { kind: 'place-recorded' },
   { kind: 'settled' },
   { kind: 'engine-restarted' },
@@ -58,7 +62,7 @@ const does = (edge: Edge, kind: MoveEffect['kind']) => edge.effects.some((effect
 describe('the move machine, over every reachable state and every event', () => {
   it('has a bounded number of states', () => {
     expect(states.length).toBeGreaterThan(20);
-    expect(states.length).toBeLessThan(5_000);
+    expect(states.length).toBeLessThan(10_000);
   });
 
   it('can end from every state', () => {
@@ -102,9 +106,9 @@ describe('the move machine, over every reachable state and every event', () => {
     for (const edge of edges) {
       if (edge.to.resumeSource !== true || edge.from.resumeSource === true) continue;
       expect(edge.event).toMatchObject({ kind: 'seen', source: 'paused' });
-      expect(edge.from.flipped).toBe(false);
+      expect(edge.from.flipped || edge.from.handedOver === true).toBe(false);
       if (edge.event.kind === 'seen') {
-        expect(['paused', 'incoming', 'postcopy-source', 'absent']).toContain(edge.event.destination);
+        expect(['incoming', 'postcopy-source', 'absent']).toContain(edge.event.destination);
       }
     }
   });
@@ -134,8 +138,24 @@ describe('the move machine, over every reachable state and every event', () => {
   it('declares a loss only when no place can still hold the VM', () => {
     for (const edge of edges) {
       if (edge.to.outcome !== 'lost' || edge.from.outcome === 'lost') continue;
+      if (edge.event.kind === 'given-up') continue;
       expect(edge.event.kind).toBe('seen');
       if (edge.event.kind === 'seen') expect([edge.event.source, edge.event.destination]).toContain('absent');
+    }
+  });
+
+  it('is given up only where home has no whole VM of its own that goes on', () => {
+    for (const edge of edges) {
+      if (edge.event.kind !== 'given-up' || edge.to === edge.from) continue;
+      const { phase, flipped, handedOver, direction } = edge.from;
+      expect(phase === 'paused' || flipped || handedOver === true || direction === 'home').toBe(true);
+      expect(edge.to).toMatchObject({ phase: 'settling', outcome: 'lost', givenUp: true });
+    }
+  });
+
+  it('can be given up from wherever only the host could end it', () => {
+    for (const state of states) {
+      if (state.phase === 'paused') expect(step(state, { kind: 'given-up' }).state.phase).toBe('settling');
     }
   });
 
@@ -148,19 +168,38 @@ describe('the move machine, over every reachable state and every event', () => {
   });
 });
 
+describe('a move that is called off', () => {
+  it('ends with the reason it was given, in whichever phase', () => {
+    const reason = 'this computer must sleep now';
+    for (const edge of edges) {
+      if (edge.to.outcome !== 'failed' || edge.from.outcome === 'failed') continue;
+      if (edge.to.cancelAsked) expect(edge.to.failure).toBe(edge.to.cancelReason ?? cancelledByUser);
+      else expect(edge.to.failure).not.toBe(reason);
+    }
+  });
+});
+
 describe('the verdict on what both libvirts say', () => {
   it('believes a source that runs, whatever the other side says', () => {
-    for (const destination of seens) expect(verdictOf('running', destination, false)).toBe('stayed');
+    for (const destination of seens) expect(verdictOf('running', destination, 'unheard')).toBe('stayed');
   });
 
   it('waits for a place that cannot be asked unless the other one settles the question', () => {
-    expect(verdictOf('unknown', 'running', false)).toBe('switched');
-    expect(verdictOf('unknown', 'absent', false)).toBe('wait');
-    expect(verdictOf('paused', 'unknown', false)).toBe('wait');
-    expect(verdictOf('absent', 'unknown', true)).toBe('wait');
+    expect(verdictOf('unknown', 'running', 'unheard')).toBe('switched');
+    expect(verdictOf('unknown', 'absent', 'unheard')).toBe('wait');
+    expect(verdictOf('paused', 'unknown', 'unheard')).toBe('wait');
+    expect(verdictOf('absent', 'unknown', 'split')).toBe('wait');
   });
 
-  it('does not wake a source that has flipped', () => {
-    for (const destination of seens) expect(verdictOf('paused', destination, true)).not.toBe('stayed-paused');
+  it('does not wake a source after the destination has run', () => {
+    for (const ran of ['split', 'whole'] as const) {
+      for (const destination of seens) expect(verdictOf('paused', destination, ran)).not.toBe('stayed-paused');
+    }
+  });
+
+  it('takes a destination that ran and was stopped for the VM, not the source it came from', () => {
+    expect(verdictOf('paused', 'paused', 'unheard')).toBe('switched');
+    expect(verdictOf('paused', 'paused', 'whole')).toBe('switched');
+    expect(verdictOf('paused', 'absent', 'whole')).toBe('lost');
   });
 });

@@ -1,18 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { needWhatWasAsked } from '../../../main/migrate/offer.ts';
-import type { VisitPaths, VisitRequest } from '../../../shared/wire.ts';
+import type { VisitPaths } from '../../../shared/wire.ts';
+import { visitRequest } from '../samples.ts';
 
-const request: VisitRequest = {
-  visit: 'a'.repeat(32),
-  vm: '00000000-0000-4000-8000-000000000001',
-  vmName: 'work',
-  vcpus: 1,
-  memoryBytes: 1024 ** 3,
-  accel: 'tcg',
-  migrationFolder: '/tmp/homeward-0123456789abcdef',
-  disks: ['vdb', 'vda'],
-  nics: 1,
-};
+const request = visitRequest({ disks: ['vdb', 'vda'] });
 const offer: VisitPaths = { disks: { vda: '/hw/a.sock', vdb: '/hw/b.sock' }, exportName: 'disk', nicPorts: [7_000] };
 
 describe('what a host offers', () => {

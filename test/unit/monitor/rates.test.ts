@@ -51,6 +51,12 @@ describe('sampleBetween', () => {
     expect(sampleBetween(before, after)).toBeUndefined();
   });
 
+  it('tells how fast memory is rewritten where that was measured', () => {
+    const after = reading(2, { vcpus: [{ timeNs: s }] });
+    expect(sampleBetween(reading(1), { ...after, dirtyBytesPerSec: 40 * mib })?.dirtyBytesPerSec).toBe(40 * mib);
+    expect(sampleBetween(reading(1), after)).not.toHaveProperty('dirtyBytesPerSec');
+  });
+
   it('does not mind a wall clock set back an hour', () => {
     const after = { ...reading(2, { vcpus: [{ timeNs: s / 2 }] }), at: reading(-3_600).at };
     expect(sampleBetween(reading(1), after)?.busyVcpus).toBeCloseTo(0.5);

@@ -36,4 +36,11 @@ describe('beats as the observer heard them', () => {
     expect(heard([1, 0, 'laptop'], [2, 10, 'workstation']).host).toBe('workstation');
     expect(heard().host).toBeUndefined();
   });
+
+  test('tells how long the guest has been silent, for ever before the first beat', () => {
+    const beats = new Beats();
+    expect(beats.silentMs(1_000)).toBe(Number.POSITIVE_INFINITY);
+    beats.heard(1, 400, 'laptop');
+    expect(beats.silentMs(1_000)).toBe(600);
+  });
 });

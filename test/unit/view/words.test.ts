@@ -16,6 +16,7 @@ import {
   pairingView,
   phaseWords,
   planLines,
+  preferenceViews,
   progressView,
   sentence,
   suggestionCommand,
@@ -23,7 +24,8 @@ import {
   vmLine,
   vmView,
 } from '../../../shared/view/index.ts';
-import { ended, moving, pairing, plan } from '../cli/samples.ts';
+import { plannedWords } from '../../../shared/view/planned.ts';
+import { ended, moving, pairing, plan, preferences } from '../cli/samples.ts';
 import { decision, facts, host, MiB, move, vm, vmUuid } from '../samples.ts';
 
 const now = Date.parse('2026-11-20T12:00:00.000Z');
@@ -166,6 +168,36 @@ test.each<[string, Partial<Move>, string]>([
   expect(moveSummary({ ...rest, ...known })).toBe(words);
 });
 
+const away = {
+  kind: 'away',
+  host: 'ab'.repeat(32),
+  hostName: 'tower',
+  visit: '1'.repeat(32),
+  since: '2026-11-20T11:48:00.000Z',
+} as const;
+const way = { mode: 'pre-copy', totalMs: 12_000, bytes: 120 * MiB, confidence: 0.999, reason: 'it is quiet' } as const;
+
+test('what is planned says how, why, for how much, and how sure it is where somebody waits', () => {
+  expect(plannedWords(way, false)).toBe('pre-copy, since it is quiet: about 12 s and 120 MiB');
+  expect(plannedWords(way, true)).toMatch(/; 99 % sure to be in time$/);
+  expect(plannedWords({ mode: 'safe-end', confidence: 0, reason: 'time is short' }, true)).toBe(
+    'it would be paused where it is and go on when this computer is back, since time is short',
+  );
+  expect(planLines(plan({ way }))[1]).toBe('Plan: pre-copy, since it is quiet: about 12 s and 120 MiB.');
+});
+
+test('a move that must be over in time says how sure that is, until it has switched', () => {
+  const pressed = moving({ plan: { ...way, confidence: 0.5 }, deadlineAt: '2026-11-20T10:01:00.000Z' });
+  expect(moveLine(pressed)).toMatch(/, about 8\.6 s, 50 % sure to be in time$/);
+  expect(moveLine({ ...pressed, phase: 'settling' })).not.toMatch(/sure/);
+});
+
+test('a VM that waits for this computer is told from one that somebody paused', () => {
+  const place = { ...away, pausedSince: '2026-11-20T10:00:00.000Z' } as const;
+  expect(vmLine(vm({ state: 'paused', place }), [], now)).toBe('work: paused by Homeward at tower for 12 min');
+  expect(vmLine(vm({ state: 'paused', place: away }), [], now)).toBe('work: paused at tower for 12 min');
+});
+
 test('a plan says the answer first, then obstacles, then warnings', () => {
   expect(planLines(plan({ postcopy: false }))).toEqual([
     'work can move to tower: about 23 s, about 512 MiB to send, pre-copy only.',
@@ -191,13 +223,6 @@ test('a VM in one line: at home, away, moving, off', () => {
     memoryBytes: MiB,
     usedMemoryBytes: MiB,
   };
-  const away = {
-    kind: 'away',
-    host: 'ab'.repeat(32),
-    hostName: 'tower',
-    visit: '1'.repeat(32),
-    since: '2026-11-20T11:48:00.000Z',
-  } as const;
   expect(vmLine(vm({ sample }), [], now)).toBe('work: running here, busy 1.8 of 2 vCPUs');
   expect(vmLine(vm({ place: away }), [], now)).toBe('work: running at tower for 12 min');
   expect(vmLine(vm({ sample }), [moving()], now)).toMatch(/^work → tower: copying memory, 62 %/);
@@ -281,4 +306,28 @@ test('the log tells a move under way by its phase and an ended one by its end', 
   expect(logSentence({ kind: 'move', at, move: ended() })).toMatch(/^work now runs at tower\./);
   expect(logSentence({ kind: 'decision', at, decision: decision() })).toMatch(/^work moves away/);
   expect(logSentence({ kind: 'event', at, text: 'engine started' })).toBe('Engine started.');
+});
+
+test('preferences are shown as one sets them, each with what it means', () => {
+  const off = { suggestions: false, moves: true, trouble: true, pairing: true };
+  const departure = { ...preferences.departure, power: { on: false, deadlineS: 60 } };
+  const views = preferenceViews({ ...preferences, cooldownS: 90, notify: off, departure, closeToTray: false });
+  expect(views.map(({ key, value }) => `${key} ${value}`)).toEqual([
+    'name eva',
+    'cooldown 1 min 30 s',
+    'balloon on',
+    'notify.suggestions off',
+    'notify.moves on',
+    'notify.trouble on',
+    'notify.pairing on',
+    'departure.lid on, within 5 min',
+    'departure.sleep on',
+    'departure.battery on, within 10 min',
+    'departure.dock on, within 5 min',
+    'departure.cable on, within 5 min',
+    'departure.wifi on, within 1 min',
+    'departure.power off',
+    'close-to-tray off',
+  ]);
+  expect(views.every(({ meaning }) => meaning !== '')).toBe(true);
 });

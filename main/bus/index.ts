@@ -1,0 +1,2 @@
+/** D-Bus: one connection to the user's or the machine's bus. */
+export { Bus } from './bus.ts';

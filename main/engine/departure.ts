@@ -1,0 +1,277 @@
+import { isOver } from '../../shared/machine/move-machine.ts';
+import type { Move } from '../../shared/model/move.ts';
+import type { Readings } from '../../shared/model/signal.ts';
+import type { Vm } from '../../shared/model/vm.ts';
+import { type DepartingVm, departure, signalKey, type VmAct } from '../../shared/policy/departure.ts';
+import { look, nothingSeen, signalsOf } from '../../shared/policy/signals.ts';
+import type { Decision } from '../../shared/rpc.ts';
+import { wasCancelled } from '../../shared/view/index.ts';
+import { atMost, type Power } from '../power/index.ts';
+import type { Fleet } from './fleet.ts';
+import type { Journal } from './journal.ts';
+import type { Asked, Moves } from './moves.ts';
+import type { PauseAway } from './pause-away.ts';
+import type { SettingsStore } from './settings.ts';
+
+/** The end that loses nothing where there is no time: paused where they run, written down, gone on with afterwards. */
+type SafeEnd = Pick<PauseAway, 'pauseAway' | 'wakeUp'>;
+
+export interface DepartureOptions {
+  readonly fleet: Pick<Fleet, 'list'>;
+  readonly journal: Pick<Journal, 'append' | 'places'>;
+  readonly moves: Pick<Moves, 'cancel' | 'underWay'>;
+  readonly settings: Pick<SettingsStore, 'current'>;
+  readonly power: Pick<Power, 'arm' | 'disarm' | 'hold' | 'release'>;
+  /** Whether the host answers. */
+  readonly isReachable: (host: string) => boolean;
+  /** Resolves when the move has begun. */
+  readonly bringHome: (vm: Vm, asked: Asked) => Promise<unknown>;
+  readonly safeEnd: SafeEnd;
+  readonly onDecision: (decision: Decision) => void;
+  readonly onFault: (what: string, thrown: unknown) => void;
+  /** Of a clock that does not jump, ms. */
+  readonly now?: () => number;
+}
+
+const tryAgainMs = 5_000;
+/** Before the lid's lock is let go; a host that does not answer must not keep a closed laptop awake. */
+const pauseWithinMs = 15_000;
+/** After a departure nothing moves out by itself: who closed the lid may open it in the next room. */
+const leftAloneMs = 10 * 60_000;
+
+/**
+ * Brings VMs home when this computer is about to leave, and keeps a closed lid from putting it to sleep until they are. Looks at
+ * the machine only while a VM is away or on its way.
+ */
+export class Departure {
+  readonly #options: DepartureOptions;
+  readonly #now: () => number;
+  #memory = nothingSeen;
+  #armed = false;
+  #stopped = false;
+  #leaving: string | undefined;
+  /** Told by the clock on the wall, which goes on in sleep. */
+  #last: { readonly at: number; readonly reason: string } | undefined;
+  /** VMs for which something is being begun, or was tried a moment ago. */
+  readonly #notBeforeMs = new Map<string, number>();
+  readonly #announced = new Set<string>();
+  /** By a person, a moment ago: VMs whose signals of now, or of the first look, are no reason. */
+  readonly #overruled = new Set<string>();
+  readonly #vetoed = new Map<string, readonly string[]>();
+  readonly #paused = new Set<string>();
+  /** Those to be paused should they not come home in time. */
+  readonly #hurried = new Set<string>();
+  #pausing: Promise<void> | undefined;
+
+  constructor(options: DepartureOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** A move has begun, gone on or ended, or VMs were found away: begins or ends watching. */
+  sync(): void {
+    if (this.#stopped) return;
+    if (this.#vms().length > 0) this.#arm();
+    else if (this.#armed) this.#disarm();
+  }
+
+  /**
+   * A move home that somebody called off is not begun again for the same reason, nor is a move out that somebody asks for
+   * called off for what they could see.
+   */
+  moved(move: Move): void {
+    const calledOff = move.direction === 'home' && isOver(move.phase) && wasCancelled(move);
+    const askedFor = move.direction === 'out' && move.phase === 'planned' && move.askedBy === 'user';
+    if (calledOff || askedFor) this.#overruled.add(move.vm);
+    if (this.#memory !== nothingSeen) this.#veto();
+    this.sync();
+  }
+
+  /** A look at the machine. */
+  onReadings(readings: Readings): void {
+    if (!this.#armed) return;
+    this.#memory = look(this.#memory, readings, this.#now());
+    this.#veto();
+    this.sync();
+    if (this.#armed) this.#consider();
+  }
+
+  /** Resolves when what has to be done before sleep is done. */
+  async beforeSleep(): Promise<void> {
+    await this.#pausing;
+  }
+
+  /** Why nothing should move out by itself now; undefined where nothing stands against it. */
+  leaving(): string | undefined {
+    if (this.#leaving !== undefined) return `This computer is about to leave: ${this.#leaving}`;
+    if (this.#last === undefined || Date.now() - this.#last.at >= leftAloneMs) return undefined;
+    return `This computer was about to leave less than ten minutes ago: ${this.#last.reason}`;
+  }
+
+  /** Resolves when nothing is held or watched any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#options.power.disarm();
+  }
+
+  #arm(): void {
+    if (this.#armed) return;
+    this.#armed = true;
+    const { power, settings } = this.#options;
+    power.arm();
+    // Before anybody closes the lid: afterwards logind gives nobody the time to ask.
+    if (settings.current.departure.lid.on) void power.hold();
+  }
+
+  #disarm(): void {
+    this.#armed = false;
+    this.#leaving = undefined;
+    this.#memory = nothingSeen;
+    for (const seen of [this.#announced, this.#overruled, this.#vetoed, this.#paused, this.#hurried, this.#notBeforeMs])
+      seen.clear();
+    this.#do('letting this computer sleep', this.#options.power.disarm());
+  }
+
+  #consider(): void {
+    const { settings, power } = this.#options;
+    const { acts, guard, leaving, wake } = departure({
+      nowMs: this.#now(),
+      signals: signalsOf(this.#memory),
+      settings: settings.current.departure,
+      metered: this.#memory.readings.network?.metered === true,
+      vms: this.#vms(),
+    });
+    this.#leaving = leaving;
+    if (leaving === undefined) this.#announced.clear();
+    else this.#last = { at: Date.now(), reason: leaving };
+    this.#pause(acts.filter(({ action }) => action === 'pause'));
+    for (const act of acts) {
+      if (act.action === 'home') this.#do(`bringing ${act.name} home`, this.#bringHome(act));
+      if (act.action === 'recall') this.#recall(act);
+    }
+    if (guard.action === 'hold') void power.hold();
+    else if (this.#pausing === undefined) void power.release();
+    if (wake) this.#wake();
+  }
+
+  #veto(): void {
+    const signals = signalsOf(this.#memory).map(signalKey);
+    for (const vm of this.#overruled) this.#vetoed.set(vm, signals);
+    this.#overruled.clear();
+  }
+
+  #vms(): DepartingVm[] {
+    const { fleet, journal, moves, isReachable } = this.#options;
+    const vms = fleet.list();
+    const places = journal.places();
+    // On their way home for want of time; one that a person gave too little time waits for that person.
+    const late = new Set(
+      places.flatMap(({ vm, place }) =>
+        place.kind === 'away' && place.pausedSince !== undefined && this.#hurried.has(vm) ? [vm] : [],
+      ),
+    );
+    const common = (uuid: string, host: string) => ({
+      uuid,
+      reachable: isReachable(host),
+      paused: this.#paused.has(uuid) || late.has(uuid),
+      onlyMust: vms.find((vm) => vm.uuid === uuid)?.level === 'off',
+      vetoed: this.#vetoed.get(uuid) ?? [],
+    });
+    const underWay = moves.underWay();
+    const moving = underWay.map(
+      ({ vm, vmName, direction, host, cancellable }): DepartingVm => ({
+        ...common(vm, host),
+        name: vmName,
+        where: direction === 'out' ? 'leaving' : 'returning',
+        cancellable,
+      }),
+    );
+    const away = places.flatMap(({ vm, place }): DepartingVm[] => {
+      if (place.kind !== 'away' || underWay.some((move) => move.vm === vm)) return [];
+      return [
+        {
+          ...common(vm, place.host),
+          name: vms.find(({ uuid }) => uuid === vm)?.name ?? 'A VM',
+          where: 'away',
+          cancellable: false,
+        },
+      ];
+    });
+    return [...moving, ...away];
+  }
+
+  async #bringHome(act: VmAct): Promise<void> {
+    const vm = this.#options.fleet.list().find(({ uuid }) => uuid === act.vm);
+    // An engine that has only just begun to look does not see it yet.
+    if (vm === undefined || !this.#isDue(act.vm)) return;
+    this.#notBeforeMs.set(act.vm, Number.POSITIVE_INFINITY);
+    this.#announce(act, act.reason);
+    try {
+      const { reason, deadlineMs, pausesWhenLate } = act;
+      if (pausesWhenLate) this.#hurried.add(act.vm);
+      await this.#options.bringHome(vm, { by: 'policy', reason, deadlineMs, pausesWhenLate });
+    } finally {
+      this.#notBeforeMs.set(act.vm, this.#now() + tryAgainMs);
+    }
+  }
+
+  #recall(act: VmAct): void {
+    const vm = this.#options.fleet.list().find(({ uuid }) => uuid === act.vm);
+    if (vm === undefined || !this.#isDue(act.vm)) return;
+    this.#notBeforeMs.set(act.vm, this.#now() + tryAgainMs);
+    this.#announce(act, `${act.reason} Its move out is called off.`);
+    try {
+      this.#options.moves.cancel(vm);
+    } catch (thrown) {
+      // Too late since a moment: it arrives, and comes home then.
+      this.#options.onFault(`calling the move of ${act.name} off`, thrown);
+    }
+  }
+
+  #isDue(vm: string): boolean {
+    return this.#now() >= (this.#notBeforeMs.get(vm) ?? 0);
+  }
+
+  #pause(acts: readonly VmAct[]): void {
+    const [first] = acts;
+    if (first === undefined || this.#pausing !== undefined) return;
+    const { fleet, safeEnd } = this.#options;
+    const vms = fleet.list().filter(({ uuid }) => acts.some(({ vm }) => vm === uuid));
+    const work = atMost(pauseWithinMs, safeEnd.pauseAway(vms, first.reason));
+    this.#pausing = work
+      .catch((thrown: unknown) => this.#options.onFault('pausing VMs before sleep', thrown))
+      .finally(() => {
+        for (const { vm } of acts) this.#paused.add(vm);
+        this.#pausing = undefined;
+        if (this.#armed) this.#consider();
+      });
+  }
+
+  #wake(): void {
+    this.#paused.clear();
+    this.#hurried.clear();
+    this.#do('going on after sleep', this.#options.safeEnd.wakeUp());
+  }
+
+  /** Once per departure. */
+  #announce({ vm, name }: VmAct, reason: string): void {
+    if (this.#announced.has(vm)) return;
+    this.#announced.add(vm);
+    const { journal, onDecision } = this.#options;
+    const decision: Decision = {
+      at: new Date().toISOString(),
+      vm,
+      vmName: name,
+      policy: 'departure',
+      action: 'home',
+      reason,
+      outcome: 'acted',
+    };
+    onDecision(decision);
+    this.#do('journal', journal.append({ kind: 'decision', decision }));
+  }
+
+  #do(what: string, work: Promise<void>): void {
+    work.catch((thrown: unknown) => this.#options.onFault(what, thrown));
+  }
+}

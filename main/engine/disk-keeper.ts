@@ -1,0 +1,84 @@
+import type { Vm } from '../../shared/model/vm.ts';
+import type { Adoption, AdoptionStore } from './adoption-store.ts';
+import type { Fleet } from './fleet.ts';
+import type { HomeServices } from './home-services.ts';
+import type { Journal } from './journal.ts';
+import type { Moves } from './moves.ts';
+
+export interface DiskKeeperOptions {
+  readonly adoptions: Pick<AdoptionStore, 'all' | 'isReady'>;
+  readonly services: Pick<HomeServices, 'refresh'>;
+  readonly fleet: Pick<Fleet, 'connection' | 'list'>;
+  readonly moves: Pick<Moves, 'isMoving'>;
+  readonly journal: Pick<Journal, 'append'>;
+  readonly onFault: (what: string, thrown: unknown) => void;
+}
+
+const lookEveryMs = 3_000;
+/** After something that did not work: a full drive is not full a moment later only. */
+const lookAgainAfterMs = 30_000;
+
+/**
+ * Keeps the disks of VMs served: a storage daemon that was killed is started again, here or away somebody waits for it.
+ * A VM at home that QEMU stopped because its disk did not answer is left so, and its user told: what it wrote last may have
+ * died with the daemon (docs/decisions.md), and going on it would take that for written.
+ */
+export class DiskKeeper {
+  readonly #options: DiskKeeperOptions;
+  readonly #notBeforeMs = new Map<string, number>();
+  readonly #told = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #looking = false;
+
+  constructor(options: DiskKeeperOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.look(), lookEveryMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Never throws, never overlaps itself. */
+  async look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    const vms = this.#options.fleet.list();
+    for (const adoption of this.#options.adoptions.all()) {
+      if (!this.#options.adoptions.isReady(adoption.vm)) continue;
+      if ((this.#notBeforeMs.get(adoption.vm) ?? 0) > performance.now()) continue;
+      try {
+        await this.#keep(
+          adoption,
+          vms.find(({ uuid }) => uuid === adoption.vm),
+        );
+      } catch (thrown) {
+        this.#notBeforeMs.set(adoption.vm, performance.now() + lookAgainAfterMs);
+        this.#options.onFault(`serving the disk of ${adoption.name}`, thrown);
+      }
+    }
+    this.#looking = false;
+  }
+
+  async #keep(adoption: Adoption, vm: Vm | undefined): Promise<void> {
+    await this.#options.services.refresh(adoption);
+    if (vm?.place.kind === 'home' && vm.state === 'paused') await this.#tell(vm);
+    else this.#told.delete(adoption.vm);
+  }
+
+  /** Once each time that it stops. */
+  async #tell(vm: Vm): Promise<void> {
+    const { fleet, moves, journal } = this.#options;
+    if (this.#told.has(vm.uuid) || moves.isMoving(vm.uuid)) return;
+    const { reason } = await (await fleet.connection(vm)).state(vm.uuid);
+    if (reason !== 'paused-ioerror') return;
+    this.#told.add(vm.uuid);
+    const { name, connection } = vm;
+    const virsh = `virsh -c qemu:///${connection}`;
+    const text = `${name} was stopped because its disk did not answer. If its storage daemon died, what it wrote last may be missing: start it anew (${virsh} destroy ${name}; ${virsh} start ${name}). If its drive was only full: ${virsh} resume ${name}`;
+    await journal.append({ kind: 'event', text });
+  }
+}

@@ -1,0 +1,176 @@
+import type { Host, HostFacts } from '../../shared/model/host.ts';
+import type { Move } from '../../shared/model/move.ts';
+import type { Sample, Vm } from '../../shared/model/vm.ts';
+import { type Activity, afterMove, watch } from '../../shared/policy/activity.ts';
+import type { HostCandidate } from '../../shared/policy/index.ts';
+import {
+  isReversal,
+  type Learned,
+  learnedFrom,
+  learnedMove,
+  learnedNever,
+  learnedReaction,
+  learnedWayShare,
+} from '../../shared/policy/learned.ts';
+import { predictMove } from '../../shared/policy/move-cost.ts';
+import { paceOfWork, seenWayShare } from '../../shared/policy/pace.ts';
+import { type BreakRecord, breaksOf, followBreaks } from '../../shared/policy/steadiness.ts';
+import type { Lessons } from './lessons.ts';
+
+/** A longer time without the host is no break of its link: somebody has left. */
+const longestLinkBreakS = 600;
+const longestTakeoverS = 7_200;
+/** What is usual at a host, over some minutes. */
+const usualTauMs = 600_000;
+/** A VM brought home so soon after a move out that it had not been wanted. */
+const quickMs = 600_000;
+
+interface HostRecord {
+  readonly link: BreakRecord;
+  readonly room?: BreakRecord | undefined;
+  readonly busyCores?: number | undefined;
+}
+
+interface Expected {
+  readonly id: string;
+  readonly lastsS: number;
+}
+
+/** Follows VMs and hosts from tick to tick, and learns from what becomes of moves and suggestions. */
+export class Experience {
+  readonly #lessons: Pick<Lessons, 'of' | 'put'>;
+  readonly #activities = new Map<string, Activity>();
+  /** The host each was at when last followed. */
+  readonly #places = new Map<string, string | undefined>();
+  readonly #hosts = new Map<string, HostRecord>();
+  /** What moves under way were expected to take, by VM. */
+  readonly #expected = new Map<string, Expected>();
+  /** When the policy last moved a VM out, on the clock. */
+  readonly #sentOut = new Map<string, number>();
+
+  constructor(lessons: Pick<Lessons, 'of' | 'put'>) {
+    this.#lessons = lessons;
+  }
+
+  learned(vm: string): Learned {
+    return this.#lessons.of(vm);
+  }
+
+  /** With all samples since the last look. */
+  followVm(vm: Vm, samples: readonly Sample[], home: HostFacts, hosts: readonly HostCandidate[]): Activity | undefined {
+    const at = vm.place.kind === 'away' ? vm.place.host : undefined;
+    const paceOf = (run: Activity['run']): number | undefined =>
+      run && paceOfWork(run, vm.vcpus, { facts: home }, hosts, at);
+    const known = this.#activities.get(vm.uuid);
+    const hasMoved = known !== undefined && this.#places.get(vm.uuid) !== at;
+    const was = this.#places.get(vm.uuid);
+    if (hasMoved) this.#learnWay(vm.uuid, known.run, was, hosts);
+    const before = hasMoved ? afterMove(known, was === undefined ? 'home' : 'away') : known;
+    this.#places.set(vm.uuid, at);
+    let activity = before;
+    for (let index = firstAfter(samples, before?.at); index < samples.length; index += 1) {
+      const sample = samples[index];
+      if (sample === undefined) continue;
+      activity = watch(activity, sample, at === undefined ? undefined : paceOf(activity?.run));
+      this.#learnWay(vm.uuid, activity.ended, at, hosts);
+      this.#lessons.put(vm.uuid, learnedFrom(this.learned(vm.uuid), activity, paceOf(activity.ended)));
+    }
+    if (activity !== undefined) this.#activities.set(vm.uuid, activity);
+    return activity;
+  }
+
+  /** As `vm` sees it. `atMs`: a clock that never jumps. */
+  followHost(
+    host: Host,
+    vm: Pick<Vm, 'uuid' | 'vcpus'>,
+    atMs: number,
+  ): Pick<HostCandidate, 'linkBreaks' | 'takeovers' | 'usualBusyCores' | 'wayShare'> {
+    if (host.fingerprint === undefined) return {};
+    const before = this.#hosts.get(host.fingerprint);
+    const { facts } = host;
+    const link = followBreaks(before?.link, atMs, host.reachable, longestLinkBreakS);
+    const hasRoom = facts !== undefined && facts.cores - facts.busyCores >= vm.vcpus;
+    const room =
+      facts === undefined || !host.reachable
+        ? before?.room
+        : followBreaks(before?.room, atMs, hasRoom, longestTakeoverS);
+    const step = 1 - Math.exp(-Math.max(0, atMs - (before?.link.at ?? atMs)) / usualTauMs);
+    const busyCores =
+      facts === undefined
+        ? before?.busyCores
+        : (before?.busyCores ?? facts.busyCores) + (facts.busyCores - (before?.busyCores ?? facts.busyCores)) * step;
+    this.#hosts.set(host.fingerprint, { link, room, busyCores });
+    return {
+      linkBreaks: breaksOf(link),
+      takeovers: room && breaksOf(room),
+      usualBusyCores: busyCores,
+      wayShare: this.learned(vm.uuid).hosts[host.fingerprint]?.wayShare,
+    };
+  }
+
+  /** Each state of each move, whoever asked for it. */
+  noteMove(move: Move, vm: Vm | undefined, host: HostCandidate | undefined, now: number): void {
+    const known = this.learned(move.vm);
+    if (move.endedAt === undefined) {
+      if (this.#expected.get(move.vm)?.id === move.id) return;
+      if (vm !== undefined) this.#expected.set(move.vm, { id: move.id, lastsS: predictedS(move, vm, host, known) });
+      if (move.askedBy === 'user') this.#noteWord(move, known, now);
+      return;
+    }
+    const expected = this.#expected.get(move.vm);
+    this.#expected.delete(move.vm);
+    if (move.phase !== 'done') return;
+    if (move.direction === 'out' && move.askedBy === 'policy') this.#sentOut.set(move.vm, now);
+    if (expected?.id !== move.id) return;
+    const tookS = (Date.parse(move.endedAt) - Date.parse(move.startedAt)) / 1_000;
+    this.#lessons.put(move.vm, learnedMove(this.learned(move.vm), move.host, move.direction, expected.lastsS, tookS));
+  }
+
+  /** The policy brings home what it moved out; where that was soon, it learns from it. */
+  noteHome({ uuid, place }: Vm, now: number): void {
+    if (place.kind !== 'away' || !isReversal(this.#activities.get(uuid)?.run, Date.parse(place.since), now)) return;
+    this.#reversed(uuid, place.host, now);
+  }
+
+  noteNotNow(vm: string, host: string, now: number, isForEver: boolean): void {
+    const put = learnedReaction(this.learned(vm), host, 'not-now', now);
+    this.#lessons.put(vm, isForEver ? learnedNever(put, host, true) : put);
+  }
+
+  /** What the way to the disk cost a run that was away. */
+  #learnWay(vm: string, run: Activity['run'], at: string | undefined, hosts: readonly HostCandidate[]): void {
+    const host = at === undefined ? undefined : hosts.find(({ fingerprint }) => fingerprint === at);
+    const seen = run && host && seenWayShare(run, host);
+    if (host && seen !== undefined) this.#lessons.put(vm, learnedWayShare(this.learned(vm), host.fingerprint, seen));
+  }
+
+  #reversed(vm: string, host: string, now: number): void {
+    this.#lessons.put(vm, learnedReaction(this.learned(vm), host, 'reversed', now));
+  }
+
+  #noteWord({ vm, host, direction }: Move, known: Learned, now: number): void {
+    if (direction === 'out') {
+      this.#lessons.put(vm, learnedNever(learnedReaction(known, host, 'accepted', now), host, false));
+    } else if (now - (this.#sentOut.get(vm) ?? 0) < quickMs) {
+      this.#reversed(vm, host, now);
+    }
+  }
+}
+
+function predictedS({ direction, host }: Move, vm: Vm, candidate: HostCandidate | undefined, known: Learned): number {
+  const { linkOutBytesPerSec, linkHomeBytesPerSec } = candidate?.benchmark ?? {};
+  return predictMove({
+    direction,
+    usedMemoryBytes: vm.sample?.usedMemoryBytes ?? vm.memoryBytes,
+    linkBytesPerSec: (direction === 'out' ? linkOutBytesPerSec : linkHomeBytesPerSec) ?? candidate?.linkBytesPerSec,
+    dirtyBytesPerSec: vm.sample?.dirtyBytesPerSec,
+    correction: known.hosts[host]?.[direction],
+  }).lastsS;
+}
+
+function firstAfter(samples: readonly Sample[], at: number | undefined): number {
+  if (at === undefined) return 0;
+  let index = samples.length;
+  while (index > 0 && (samples[index - 1]?.at ?? 0) > at) index -= 1;
+  return index;
+}

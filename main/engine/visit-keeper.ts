@@ -1,0 +1,115 @@
+import type { VisitInfo } from '../../shared/wire.ts';
+import { parseMoveData } from '../migrate/index.ts';
+import type { AwayVms } from './away-vms.ts';
+import { type Away, type EndedVisitRooms, endedUnknown, takeBack } from './ended-visit.ts';
+import type { Fleet } from './fleet.ts';
+import type { Hosts, KnownHost } from './hosts.ts';
+import type { Journal } from './journal.ts';
+import type { Moves } from './moves.ts';
+import type { Visits } from './visits.ts';
+
+export interface VisitKeeperOptions extends EndedVisitRooms {
+  readonly fleet: EndedVisitRooms['fleet'] & Pick<Fleet, 'lookAgain' | 'settled'>;
+  readonly journal: EndedVisitRooms['journal'] & Pick<Journal, 'openMoves' | 'places'>;
+  readonly hosts: Pick<Hosts, 'onUp' | 'onVisitGone'>;
+  readonly visits: Pick<Visits, 'end' | 'has'>;
+  readonly moves: Pick<Moves, 'exclusively' | 'isMoving'>;
+  readonly awayVms: Pick<AwayVms, 'noteForgotten'>;
+  readonly onChange: () => void;
+  readonly onFault: (what: string, thrown: unknown) => void;
+}
+
+/**
+ * Compares what a host says of this computer's visits with what the journal says: takes back what has ended there, ends
+ * there what is over here. Looks when a host is met, when it tells that a visit is gone, and after each move.
+ */
+export class VisitKeeper {
+  readonly #options: VisitKeeperOptions;
+
+  constructor(options: VisitKeeperOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { fleet, hosts, journal } = this.#options;
+    hosts.onUp((host) => {
+      for (const { vm, place } of journal.places()) {
+        if (place.kind === 'away' && place.host === host.fingerprint) fleet.lookAgain(vm);
+      }
+      this.lookAt(host);
+    });
+    hosts.onVisitGone((host) => this.lookAt(host));
+  }
+
+  lookAt(host: KnownHost): void {
+    this.#look(host).catch((thrown: unknown) => this.#options.onFault(`asking ${host.name} for visits`, thrown));
+  }
+
+  /** Only where the host says so itself: one that cannot be asked proves nothing. */
+  async #look(host: KnownHost): Promise<void> {
+    const { onFault } = this.#options;
+    if (host.link.state !== 'up') return;
+    const { visits } = await host.link.call('visit.list', {});
+    for (const visit of visits) {
+      const away = visit.state === 'gone' ? this.#restingIn(visit.visit, host.fingerprint) : undefined;
+      if (away !== undefined) {
+        await this.#takeBack(host, away.vm, away.place, visit).catch((thrown: unknown) =>
+          onFault('taking back the disk of a VM that ended while away', thrown),
+        );
+      } else if (!this.#isReferredTo(visit.visit)) {
+        await this.#endStray(host, visit).catch((thrown: unknown) => onFault('ending a stray visit', thrown));
+      }
+    }
+    this.#noteForgotten(host, visits);
+  }
+
+  async #takeBack({ link }: KnownHost, uuid: string, place: Away, { end }: VisitInfo): Promise<void> {
+    const vm = await this.#options.fleet.settled(uuid);
+    // Told twice at once, the first may have done it.
+    if (this.#restingIn(place.visit, place.host) === undefined) return;
+    await this.#options.moves.exclusively(vm, () => takeBack(this.#options, vm, place, end ?? endedUnknown(), link));
+    this.#options.onChange();
+  }
+
+  /** A left-over of a fence that could not reach the host. One that may still write its disk is nobody's left-over. */
+  async #endStray({ link, name }: KnownHost, { visit, vm, vmName, state }: VisitInfo): Promise<void> {
+    if (state === 'running' || state === 'paused') {
+      const { fleet } = this.#options;
+      const { disk } = await fleet.local(await fleet.settled(vm));
+      if ((await disk.writers()).includes(`visit-${visit}`)) {
+        throw new Error(`${vmName} runs at ${name}, has its disk, and is not written down here; it is left alone.`);
+      }
+    }
+    await link.call('visit.end', { visit, why: 'fenced' });
+  }
+
+  #noteForgotten(host: KnownHost, listed: readonly VisitInfo[]): void {
+    const { journal, awayVms, onChange } = this.#options;
+    for (const { place } of journal.places()) {
+      if (place.kind !== 'away' || place.host !== host.fingerprint) continue;
+      awayVms.noteForgotten(place.visit, !listed.some(({ visit }) => visit === place.visit));
+    }
+    onChange();
+  }
+
+  /** A VM on the move is not resting: what becomes of it is the move's business, and looked at when that is over. */
+  #restingIn(visit: string, host: string): { readonly vm: string; readonly place: Away } | undefined {
+    const { journal, moves } = this.#options;
+    for (const { vm, place } of journal.places()) {
+      if (place.kind !== 'away' || place.visit !== visit || place.host !== host) continue;
+      return moves.isMoving(vm) || place.restarting !== undefined ? undefined : { vm, place };
+    }
+    return undefined;
+  }
+
+  /**
+   * By the journal first: right after a start no visit has been opened yet, and ending one that a VM lives in
+   * would be ending the VM.
+   */
+  #isReferredTo(visit: string): boolean {
+    const { journal, visits } = this.#options;
+    if (visits.has(visit)) return true;
+    const away = journal.places().some(({ place }) => place.kind === 'away' && place.visit === visit);
+    return away || journal.openMoves().some(({ data }) => parseMoveData(data)?.record.visit === visit);
+  }
+}

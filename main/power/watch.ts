@@ -1,0 +1,268 @@
+import type { Network, Readings } from '../../shared/model/signal.ts';
+import { Bus } from '../bus/index.ts';
+import { externalDisplays } from './displays.ts';
+import { who } from './inhibitor.ts';
+import { monitorRoutes, readRoutes } from './ip-monitor.ts';
+import { type ListedLock, Logind, type LogindState, onLogindChange, onLogindOwner, readLocks } from './logind.ts';
+import { onNetworkManagerChange, onNetworkManagerOwner, readNetworkManager } from './network-manager.ts';
+import { Source } from './source.ts';
+import { onUpowerChange, onUpowerOwner, readUpower } from './upower.ts';
+
+/** What is not there to be watched. */
+export type MissingService = 'bus' | 'logind' | 'upower' | 'network-manager';
+
+export interface PowerWatchOptions {
+  /** One look at everything, about once a second and at each change. */
+  readonly onReadings: (readings: Readings) => void;
+  /** Somebody should see whether logind still knows the locks: it, or the bus, was started anew. */
+  readonly onLogindAnew: () => void;
+  readonly onFault: (what: string, thrown: unknown) => void;
+}
+
+/** logind announces neither lid nor dock (before 256), so it is asked. */
+const lookEveryMs = 1_000;
+const slowEveryMs = 10_000;
+const displaysEveryMs = 5_000;
+/** Some services announce a change in ten pieces. */
+const settleMs = 100;
+const reconnectMs = 2_000;
+
+/** Watches lid, sleep, battery, network and displays while armed; costs nothing otherwise. */
+export class PowerWatch {
+  readonly #options: PowerWatchOptions;
+  #armed: Armed | undefined;
+  #stopping: Promise<void> = Promise.resolve();
+
+  constructor(options: PowerWatchOptions) {
+    this.#options = options;
+  }
+
+  get armed(): boolean {
+    return this.#armed !== undefined;
+  }
+
+  arm(): void {
+    this.#armed ??= new Armed(this.#options);
+  }
+
+  /** Resolves when nothing of it is left. */
+  async disarm(): Promise<void> {
+    const armed = this.#armed;
+    this.#armed = undefined;
+    if (armed !== undefined) this.#stopping = armed.stop();
+    await this.#stopping;
+  }
+
+  /** What is not there, from a look of its own where nothing is being watched. */
+  async missing(): Promise<readonly MissingService[]> {
+    if (this.#armed !== undefined) return this.#armed.missing();
+    const passing = new Armed({
+      onReadings: () => undefined,
+      onLogindAnew: () => undefined,
+      onFault: this.#options.onFault,
+    });
+    try {
+      return await passing.missing();
+    } finally {
+      await passing.stop();
+    }
+  }
+
+  /** Everybody's locks; undefined where logind cannot be asked. */
+  async locks(): Promise<readonly ListedLock[] | undefined> {
+    if (this.#armed !== undefined) return this.#armed.locks();
+    const bus = await Bus.system();
+    try {
+      return bus === undefined ? undefined : await readLocks(bus).catch(() => undefined);
+    } finally {
+      await bus?.close();
+    }
+  }
+}
+
+/** From arming to disarming: one connection to the bus after another, and a look at a time. */
+class Armed {
+  readonly #options: PowerWatchOptions;
+  readonly #logind: Source<LogindState>;
+  readonly #upower: Source<Awaited<ReturnType<typeof readUpower>>>;
+  readonly #manager: Source<Network>;
+  readonly #routes = new Source(readRoutes, slowEveryMs);
+  readonly #displays = new Source(externalDisplays, displaysEveryMs);
+  readonly #loop: Promise<void>;
+  /** Resolves after the first look. */
+  readonly #looked = Promise.withResolvers<void>();
+  #bus: Bus | undefined;
+  #speaker: Logind | undefined;
+  #stopMonitor: (() => void) | undefined;
+  #nudged = false;
+  #stopped = false;
+  #wake: () => void = () => undefined;
+
+  constructor(options: PowerWatchOptions) {
+    this.#options = options;
+    const withBus = <T>(read: (bus: Bus) => Promise<T>, everyMs: number): Source<T> =>
+      new Source(async () => {
+        if (this.#bus === undefined) throw new Error('There is no bus.');
+        return read(this.#bus);
+      }, everyMs);
+    this.#logind = withBus((bus) => {
+      this.#speaker ??= new Logind(bus);
+      return this.#speaker.read();
+    }, 0);
+    this.#upower = withBus(readUpower, slowEveryMs);
+    this.#manager = withBus(readNetworkManager, slowEveryMs);
+    this.#loop = this.#run();
+  }
+
+  async missing(): Promise<readonly MissingService[]> {
+    await this.#looked.promise;
+    if (this.#bus === undefined) return ['bus'];
+    return [
+      ...(this.#logind.missing ? (['logind'] as const) : []),
+      ...(this.#upower.missing ? (['upower'] as const) : []),
+      ...(this.#manager.missing ? (['network-manager'] as const) : []),
+    ];
+  }
+
+  async locks(): Promise<readonly ListedLock[] | undefined> {
+    await this.#looked.promise;
+    const bus = this.#bus;
+    return bus === undefined ? undefined : readLocks(bus).catch(() => undefined);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    let connections = 0;
+    while (!this.#stopped) {
+      try {
+        this.#bus = await this.#connect();
+        if (this.#bus !== undefined) connections += 1;
+        if (connections > 1) this.#options.onLogindAnew();
+        await this.#lookUntilGone();
+      } catch (thrown) {
+        // Whatever it was, a VM is away: the next look must come.
+        this.#options.onFault('watching power and network', thrown);
+        await this.#rest();
+      } finally {
+        await this.#bus?.close();
+        this.#bus = undefined;
+        this.#speaker = undefined;
+      }
+    }
+    this.#looked.resolve();
+    this.#stopMonitor?.();
+  }
+
+  async #connect(): Promise<Bus | undefined> {
+    const bus = await Bus.system();
+    if (bus === undefined) return undefined;
+    for (const source of [this.#logind, this.#upower, this.#manager]) source.nudge();
+    const nudge = (source: Pick<Source<unknown>, 'nudge'>): (() => void) => {
+      return () => {
+        source.nudge();
+        this.#nudge();
+      };
+    };
+    try {
+      let known = false;
+      await onLogindOwner(bus, () => {
+        if (known) this.#options.onLogindAnew();
+        known = true;
+        this.#speaker = undefined;
+        nudge(this.#logind)();
+      });
+      await onLogindChange(bus, nudge(this.#logind));
+      await onUpowerOwner(bus, nudge(this.#upower));
+      await onUpowerChange(bus, nudge(this.#upower));
+      await onNetworkManagerOwner(bus, nudge(this.#manager));
+      await onNetworkManagerChange(bus, nudge(this.#manager));
+      return bus;
+    } catch (thrown) {
+      await bus.close();
+      this.#options.onFault('listening to the machine’s message bus', thrown);
+      return undefined;
+    }
+  }
+
+  /** Looks again and again, until it is stopped or the bus has gone; without a bus, until one may be there. */
+  async #lookUntilGone(): Promise<void> {
+    const bus = this.#bus;
+    let gone = false;
+    void bus?.closed.then(() => {
+      gone = true;
+      this.#wake();
+    });
+    const sinceMs = performance.now();
+    do {
+      this.#nudged = false;
+      await this.#look();
+      this.#looked.resolve();
+      await this.#rest();
+    } while (!this.#stopped && !gone && (bus !== undefined || performance.now() - sinceMs < reconnectMs));
+  }
+
+  async #look(): Promise<void> {
+    const nowMs = performance.now();
+    await Promise.all(
+      [this.#logind, this.#upower, this.#manager, this.#displays].map((source) => source.refresh(nowMs)),
+    );
+    const network = this.#manager.value ?? (await this.#withoutManager(nowMs));
+    if (this.#manager.value !== undefined) {
+      this.#stopMonitor?.();
+      this.#stopMonitor = undefined;
+    }
+    const logind = this.#logind.value;
+    const upower = this.#upower.value;
+    const lidIgnored = logind?.lidClosed === true && logind.lidAction === 'ignore' && !(await this.#othersMindTheLid());
+    if (this.#stopped) return;
+    this.#options.onReadings({
+      lidClosed: logind?.lidClosed,
+      lidIgnored,
+      docked: logind?.docked,
+      externalDisplays: this.#displays.value,
+      onMains: upower?.onMains ?? logind?.onMains,
+      battery: upower?.battery,
+      network,
+      ending: logind?.preparingFor && { how: logind.preparingFor, delayMs: logind.delayMaxMs },
+    });
+  }
+
+  async #withoutManager(nowMs: number): Promise<Network | undefined> {
+    this.#stopMonitor ??= monitorRoutes(() => {
+      this.#routes.nudge();
+      this.#nudge();
+    });
+    await this.#routes.refresh(nowMs);
+    return this.#routes.value;
+  }
+
+  /** A desktop that acts on the lid itself has taken it from logind. */
+  async #othersMindTheLid(): Promise<boolean> {
+    const bus = this.#bus;
+    const locks = bus === undefined ? [] : await readLocks(bus).catch(() => []);
+    return locks.some((lock) => lock.who !== who && lock.mode === 'block' && lock.what.includes('handle-lid-switch'));
+  }
+
+  #nudge(): void {
+    this.#nudged = true;
+    this.#wake();
+  }
+
+  /** Until the next look is due, or something is said to have changed. */
+  async #rest(): Promise<void> {
+    if (this.#stopped) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#nudged ? settleMs : lookEveryMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        setTimeout(resolve, this.#stopped ? 0 : settleMs);
+      };
+    });
+    this.#wake = () => undefined;
+  }
+}

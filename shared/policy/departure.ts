@@ -1,0 +1,170 @@
+/**
+ * From signals to what is done about VMs that are away, and whether closing the lid may put this computer to sleep.
+ * Pure; each answer has its reason in words.
+ */
+import type { DepartureSettings, Signal } from '../model/signal.ts';
+import { percent } from './words.ts';
+
+/** Hints count together as if independent; from this much on they are acted on. Two weak ones do, one does not. */
+const enough = 0.6;
+/** Where the network costs by volume a mere hint has to be surer. */
+const enoughMetered = 0.9;
+
+export interface DepartingVm {
+  readonly uuid: string;
+  readonly name: string;
+  /** `leaving` and `returning`: on its way. */
+  readonly where: 'away' | 'leaving' | 'returning';
+  /** Its move can still be called off. */
+  readonly cancellable: boolean;
+  /** The host it is on answers. */
+  readonly reachable: boolean;
+  /** It waits for this computer to be back, and needs nothing more. */
+  readonly paused: boolean;
+  /** Moves only when asked to, and so not for mere hints. */
+  readonly onlyMust: boolean;
+  /** A person called a move home off while these went on: they are no reason any more. */
+  readonly vetoed: readonly string[];
+}
+
+export interface DepartureInput {
+  /** On the clock of the signals, ms. */
+  readonly nowMs: number;
+  readonly signals: readonly Signal[];
+  readonly settings: DepartureSettings;
+  readonly metered: boolean;
+  readonly vms: readonly DepartingVm[];
+}
+
+export interface VmAct {
+  readonly vm: string;
+  readonly name: string;
+  /**
+   * `home`: bring it home. `recall`: call its move out off. `wait`: something has to happen first. `pause`: the safe end, where it
+   * runs, so that this computer may sleep. `stay`: nothing.
+   */
+  readonly action: 'home' | 'recall' | 'wait' | 'pause' | 'stay';
+  readonly reason: string;
+  /** What is left for it, ms. */
+  readonly deadlineMs?: number | undefined;
+  /** Whether what cannot be home by then is better paused, since this computer then sleeps, than late. */
+  readonly pausesWhenLate: boolean;
+  /** Names the signals that it is done for. */
+  readonly signals: readonly string[];
+}
+
+export interface Departure {
+  readonly acts: readonly VmAct[];
+  /** Whether closing the lid is kept from putting this computer to sleep. */
+  readonly guard: { readonly action: 'hold' | 'release'; readonly reason: string };
+  /** Why this computer seems to leave; undefined while it does not. */
+  readonly leaving: string | undefined;
+  /** This computer is back: what was paused for its sleep goes on. */
+  readonly wake: boolean;
+}
+
+export function departure(input: DepartureInput): Departure {
+  const signals = input.signals.filter(({ trigger }) => input.settings[trigger].on);
+  const acts = input.vms.map((vm) => actOn(vm, signals, input));
+  const decisive = decisiveOf(signals, input.metered);
+  return {
+    acts,
+    guard: guardOf(acts, input),
+    leaving: decisive.length === 0 ? undefined : sentences(decisive),
+    wake: input.vms.some(({ paused }) => paused) && !signals.some(endsInSleep),
+  };
+}
+
+/** The same signal from one look to the next; one that comes again is another. */
+export function signalKey({ trigger, sinceMs }: Signal): string {
+  return `${trigger}@${sinceMs}`;
+}
+
+function actOn(vm: DepartingVm, signals: readonly Signal[], input: DepartureInput): VmAct {
+  const act = (action: VmAct['action'], reason: string, because: readonly Signal[] = []): VmAct => {
+    const deadlineMs = action === 'home' ? leftMs(because, input) : undefined;
+    const pausesWhenLate = because.some(endsInSleep);
+    const done = { vm: vm.uuid, name: vm.name, action, reason, pausesWhenLate, signals: because.map(signalKey) };
+    return deadlineMs === undefined ? done : { ...done, deadlineMs: Math.max(0, deadlineMs) };
+  };
+  if (vm.paused) return act('stay', `${vm.name} is paused and goes on when this computer is back.`);
+  const over = signals.filter((signal) => isOver(signal, input));
+  if (over.length > 0) return act('pause', `${sentences(over)} There is no time left to bring ${vm.name} home.`, over);
+  const counting = signals.filter(({ priority }) => priority === 'must' || !vm.onlyMust);
+  const decisive = decisiveOf(
+    counting.filter((signal) => !vm.vetoed.includes(signalKey(signal))),
+    input.metered,
+  );
+  if (decisive.length === 0) {
+    const vetoed = decisiveOf(counting, input.metered).length > 0;
+    return act('stay', vetoed ? 'You called it off.' : quiet(counting, input.metered));
+  }
+  const why = sentences(decisive);
+  switch (vm.where) {
+    case 'returning':
+      return act('stay', `${why} ${vm.name} is on its way home.`, decisive);
+    case 'leaving':
+      return vm.cancellable
+        ? act('recall', why, decisive)
+        : act(
+            'wait',
+            `${why} ${vm.name} comes home once its move out has ended; it cannot be called off any more.`,
+            decisive,
+          );
+    case 'away':
+      return vm.reachable
+        ? act('home', why, decisive)
+        : act('wait', `${why} ${vm.name} comes home as soon as its host answers.`, decisive);
+    default:
+      return vm.where satisfies never;
+  }
+}
+
+/** What is a reason to act: each that must be, else the hints where they are enough together. */
+function decisiveOf(signals: readonly Signal[], metered: boolean): readonly Signal[] {
+  const musts = signals.filter(({ priority }) => priority === 'must');
+  if (musts.length > 0) return musts;
+  return together(signals) >= (metered ? enoughMetered : enough) ? signals : [];
+}
+
+function together(signals: readonly Signal[]): number {
+  return 1 - signals.reduce((unlikely, { confidence }) => unlikely * (1 - confidence), 1);
+}
+
+function quiet(signals: readonly Signal[], metered: boolean): string {
+  if (signals.length === 0) return 'Nothing says that this computer is about to leave.';
+  const so = `${sentences(signals)} That alone is no departure (${percent(together(signals))} sure)`;
+  return metered ? `${so}, least of all on a network that is paid by volume.` : `${so}.`;
+}
+
+function endsInSleep({ trigger }: Signal): boolean {
+  return trigger === 'lid' || trigger === 'sleep';
+}
+
+/** No time is left. A system that has begun to suspend waits for seconds, in which no VM comes home. */
+function isOver(signal: Signal, input: DepartureInput): boolean {
+  return endsInSleep(signal) && (signal.trigger === 'sleep' || (leftMs([signal], input) ?? 0) <= 0);
+}
+
+/** Until the first of them allows no more. */
+function leftMs(signals: readonly Signal[], { settings, nowMs }: DepartureInput): number | undefined {
+  const ends = signals.flatMap(({ trigger, sinceMs, endsAtMs }) => [
+    ...(endsAtMs === undefined ? [] : [endsAtMs]),
+    ...(trigger === 'sleep' ? [] : [sinceMs + settings[trigger].deadlineS * 1_000]),
+  ]);
+  return ends.length === 0 ? undefined : Math.min(...ends) - nowMs;
+}
+
+function guardOf(acts: readonly VmAct[], { settings, vms }: DepartureInput): Departure['guard'] {
+  const resting = vms.filter(({ paused }) => paused).map(({ uuid }) => uuid);
+  const busy = acts.filter(({ vm, action }) => action !== 'pause' && !resting.includes(vm));
+  if (acts.length === 0) return { action: 'release', reason: 'Every VM is at home.' };
+  if (!settings.lid.on)
+    return { action: 'release', reason: 'Closing the lid is not to be waited for; that is switched off.' };
+  if (busy.length === 0) return { action: 'release', reason: 'There is no time left; what is away is paused.' };
+  return { action: 'hold', reason: 'A VM is away or on its way.' };
+}
+
+function sentences(signals: readonly Signal[]): string {
+  return signals.map(({ sentence }) => sentence).join(' ');
+}

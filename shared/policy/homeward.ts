@@ -1,0 +1,233 @@
+/**
+ * Our own rule. It weighs what the rest of the present work may gain elsewhere, over all lengths that rest may have,
+ * against what the moves cost; it moves a VM out when the expected gain is clear and a loss unlikely, and home when its
+ * disk is what it waits for, when the host has become slow, when nothing runs, and before the user usually leaves.
+ */
+import type { Place } from '../model/vm.ts';
+import { type Activity, kindOf, watchAll } from './activity.ts';
+import { expectedGain, medianRestS } from './gain.ts';
+import { stay, whyCooling, whyNotAtAll, whyUnmeasured } from './holdoff.ts';
+import { homeWorkOf } from './learned.ts';
+import { type Outcome, restOf, runsKnown } from './lifetimes.ts';
+import { paceAway } from './pace.ts';
+import {
+  endsWithin,
+  homeWorkFrom,
+  isGood,
+  leastPace,
+  leavingRoomS,
+  lossWeighsS,
+  moveCost,
+  needed,
+  type Prospect,
+  prospect,
+  prospectFigures,
+  type Run,
+  shortRestS,
+  soonS,
+} from './prospect.ts';
+import { disqualify, hasRoom } from './score.ts';
+import type { Calculation, HostCandidate, Judgement, PolicyInput } from './types.ts';
+import { count, decimal, percent, seconds } from './words.ts';
+
+/** A run younger than this may still be a start-up or a spike; nothing was learnt from fewer samples either. */
+const leastAgeS = 5;
+/** Home is surer than away, so less is asked of it. */
+const leastPaceHome = 1.05;
+/**
+ * Each move here has been weighed, so four round trips an hour are ordinary. Where the VM has just come to, what it
+ * does has to be seen for half a minute.
+ */
+const patience = {
+  home: { ordinaryMoves: 8, mostMs: Number.POSITIVE_INFINITY },
+  away: { ordinaryMoves: 8, mostMs: 30_000 },
+} as const;
+/** Left idle away no longer than this in any case, and at least this long. */
+const longestRestS = 3_600;
+const leastRestS = 60;
+/** It waits there for the next run while one is so likely to begin soon. */
+const likelyFrom = 0.4;
+
+export function homeward(input: PolicyInput): Judgement {
+  const { vm, now } = input;
+  // Out again only after the whole cooldown; home as soon as it is clear that it was wrong to go, or over.
+  const forbidden = whyNotAtAll(input) ?? whyCooling(input, vm.place.kind === 'away' ? patience.away : patience.home);
+  if (forbidden !== undefined) return stay(forbidden);
+  const activity = vm.activity ?? watchAll(vm.samples);
+  const unmeasured = whyUnmeasured(vm.name, activity?.at, now);
+  if (unmeasured !== undefined || activity === undefined) return stay(unmeasured ?? '');
+  return vm.place.kind === 'away' ? judgeAway(input, vm.place, activity) : judgeAtHome(input, activity);
+}
+
+function judgeAtHome(input: PolicyInput, activity: Activity): Judgement {
+  const { vm, hosts } = input;
+  const { run } = activity;
+  if (run === undefined) {
+    const what = kindOf(activity) === 'interactive' ? 'is used in short bursts' : 'has nothing to do';
+    return { ...stay(`${vm.name} ${what}, for which it need not go anywhere.`), calculation: bare(activity) };
+  }
+  const outcomes = restOf(input.learned?.runs, run.workS, run.program);
+  const known = figures(input, activity, run, outcomes);
+  const work = `${vm.name} has been busy for ${seconds(run.workS)} (${mix(run)})`;
+  if (hosts.length === 0) return { ...stay(`${work}, but no workstation is known.`), calculation: known };
+  if (run.workS < leastAgeS)
+    return { ...stay(`${work}, too short a time to tell how it goes on.`), calculation: known };
+  const refusals: string[] = [];
+  const prospects: Prospect[] = [];
+  for (const host of hosts) {
+    const refusal = refusalOf(input, host);
+    if (refusal === undefined) prospects.push(prospect(input, activity, run, outcomes, host));
+    else refusals.push(`${host.name} ${refusal}`);
+  }
+  prospects.sort((a, b) => b.gain.gainS - a.gain.gainS || (a.host.fingerprint < b.host.fingerprint ? -1 : 1));
+  const best = prospects.find(isGood) ?? prospects[0];
+  if (best === undefined) {
+    return { ...stay(`${work}, but ${refusals.slice(0, 3).join('; ')}.`), calculation: known };
+  }
+  const calculation = { ...known, ...prospectFigures(best) };
+  const doubt = doubtOf(input, outcomes, best);
+  if (doubt !== undefined) return { ...stay(`${work}, but ${doubt}.`), calculation };
+  return {
+    action: 'offload',
+    host: best.host.fingerprint,
+    hostName: best.host.name,
+    expectedCostS: best.cost.lastsS,
+    expectedGainS: best.gain.gainS,
+    reason: `${work} and is expected to go on for about ${seconds(calculation.restS)}; ${best.host.name} would do that work ${times(best.pace.pace)} as fast, and the move takes about ${seconds(best.cost.lastsS)}.`,
+    calculation,
+  };
+}
+
+function refusalOf({ vm, learned }: PolicyInput, host: HostCandidate): string | undefined {
+  if (learned?.hosts[host.fingerprint]?.never === true) return 'is not to be used for it, as you said';
+  if (host.facts === undefined) return disqualify(host, vm) ?? 'has not described itself yet';
+  return disqualify(host, vm);
+}
+
+/** To be read after "…, but". */
+function doubtOf({ vm }: PolicyInput, outcomes: readonly Outcome[], best: Prospect): string | undefined {
+  const { host, pace, cost, gain, neededS } = best;
+  if (pace.pace < leastPace) {
+    if (pace.cpuPace >= leastPace) return `its disk is here, and from ${host.name} it is farther away`;
+    return `${host.name} would do that work only ${times(pace.pace)} as fast`;
+  }
+  const rest = seconds(medianRestS(outcomes));
+  if (gain.gainS < neededS) {
+    return `of about ${rest} that are left a move of ${seconds(cost.lastsS)} to ${host.name} would gain only about ${seconds(Math.max(0, gain.gainS))}, less than the ${seconds(neededS)} that are worth it`;
+  }
+  if (best.isBetterLater) {
+    return `it is too early: with a chance of ${percent(gain.lossChance)} it ends before a move to ${host.name} has paid for ${vm.name}`;
+  }
+  return undefined;
+}
+
+function judgeAway(input: PolicyInput, place: Extract<Place, { kind: 'away' }>, activity: Activity): Judgement {
+  const { vm, hosts, home, learned, surroundings } = input;
+  const host = hosts.find(({ fingerprint }) => fingerprint === place.host);
+  const cost = moveCost(input, activity, host, 'home');
+  const { run } = activity;
+  const outcomes = run === undefined ? [] : restOf(learned?.runs, run.workS, run.program);
+  const goHome = (reason: string, more: Partial<Calculation>, gainS?: number): Judgement => ({
+    action: 'home',
+    reason,
+    host: place.host,
+    hostName: place.hostName,
+    expectedCostS: cost.lastsS,
+    ...(gainS === undefined ? {} : { expectedGainS: gainS }),
+    calculation: { ...(run === undefined ? bare(activity) : figures(input, activity, run, outcomes)), ...more },
+  });
+  const wayHome = { moveS: cost.lastsS, moveAtMostS: cost.atMostS, moveBytes: cost.bytes };
+  const leavesInS = surroundings?.leavesInS;
+  if (leavesInS !== undefined && leavesInS < cost.atMostS + leavingRoomS) {
+    return goHome(
+      `You usually leave in about ${seconds(leavesInS)}, and the way home may take ${seconds(cost.atMostS)}.`,
+      wayHome,
+    );
+  }
+  if (run === undefined) return judgeResting(input, place, activity, goHome, wayHome);
+
+  const known = figures(input, activity, run, outcomes);
+  if (host?.facts === undefined) {
+    return {
+      ...stay(`${vm.name} is working at ${place.hostName}, which says nothing of itself now.`),
+      calculation: known,
+    };
+  }
+  const pace = paceAway(run, vm.vcpus, home, host, 'away');
+  const gain = expectedGain({
+    outcomes,
+    ageS: run.workS,
+    paceHere: Math.max(0.01, pace.pace),
+    paceThere: 1,
+    cost,
+  });
+  const neededS = needed(cost) + lossWeighsS.suggest * gain.lossChance;
+  const weighed = { ...wayHome, pace: pace.pace, gainS: gain.gainS, neededS, lossChance: gain.lossChance };
+  if (pace.pace < 1 / leastPaceHome && gain.gainS >= neededS) {
+    const why =
+      run.diskShare > run.cpuShare
+        ? `mostly waits for its disk, which is at home (${mix(run)})`
+        : `gets too little CPU at ${place.hostName} now, where others work`;
+    return goHome(`${vm.name} ${why}; here its work would go ${times(1 / pace.pace)} as fast.`, weighed, gain.gainS);
+  }
+  return {
+    ...stay(`${vm.name} is working at ${place.hostName} (${mix(run)}), ${times(pace.pace)} as fast as it would here.`),
+    calculation: { ...known, ...weighed },
+  };
+}
+
+function judgeResting(
+  { vm, now, learned, hosts }: PolicyInput,
+  place: Extract<Place, { kind: 'away' }>,
+  activity: Activity,
+  goHome: (reason: string, more: Partial<Calculation>) => Judgement,
+  wayHome: Partial<Calculation>,
+): Judgement {
+  const restedS = Math.max(0, now - (activity.restingSince ?? activity.at)) / 1_000;
+  const soon = endsWithin(learned, restedS, soonS);
+  const host = hosts.find(({ fingerprint }) => fingerprint === place.host);
+  if (restedS >= shortRestS && host?.facts !== undefined && !hasRoom(host.facts, vm.vcpus)) {
+    return goHome(`${vm.name} rests, and others need ${place.hostName} now, so it can come home.`, wayHome);
+  }
+  const resting = `${vm.name} has had nothing long to do at ${place.hostName} for ${seconds(restedS)}`;
+  const homeWork = homeWorkOf(learned);
+  if (restedS >= shortRestS && homeWork > homeWorkFrom) {
+    return goHome(
+      `${resting}, and as what follows may go better here (as ${percent(homeWork)} of its work does), it can come home.`,
+      wayHome,
+    );
+  }
+  if (restedS >= longestRestS || (restedS >= leastRestS && soon < likelyFrom)) {
+    return goHome(`${resting}, so it can come home.`, wayHome);
+  }
+  return {
+    ...stay(
+      restedS < leastRestS
+        ? `${resting}; it comes home when that lasts.`
+        : `${resting}, but as a rule (${percent(soon)}) more follows within ${seconds(soonS)}.`,
+    ),
+    calculation: { ...bare(activity), ...wayHome },
+  };
+}
+
+function bare(activity: Activity): Calculation {
+  return { kind: kindOf(activity), ageS: 0, restS: 0, runsKnown: 0 };
+}
+
+function figures({ learned }: PolicyInput, activity: Activity, run: Run, outcomes: readonly Outcome[]): Calculation {
+  return {
+    kind: kindOf(activity),
+    ageS: run.workS,
+    restS: medianRestS(outcomes),
+    runsKnown: runsKnown(learned?.runs, run.program),
+    ...(run.program === undefined ? {} : { program: run.program }),
+  };
+}
+
+function mix({ cpuShare, diskShare, threads }: Run): string {
+  return `${percent(cpuShare)} CPU on ${count(threads, 'vCPU')}, ${percent(diskShare)} waiting for the disk`;
+}
+
+function times(pace: number): string {
+  return `${decimal(pace)} times`;
+}

@@ -1,0 +1,121 @@
+/**
+ * How fast this VM's present work would go at a host, compared with home.
+ *
+ * A second of its time is spent on CPU, waiting for the disk, or waiting for something no machine makes faster. CPU
+ * time shrinks with the speed of a core there and with the cores it gets; each disk request has a longer way, since the
+ * disk stays at home.
+ */
+import type { HostFacts } from '../model/host.ts';
+import { type Activity, tellingRequestsPerSec } from './activity.ts';
+import { assumedLinkBytesPerSec } from './estimate.ts';
+import { hasRoom } from './score.ts';
+import type { HomeLoad, HostCandidate } from './types.ts';
+
+/** Of a second of the VM's time. */
+export interface Mix {
+  readonly cpuShare: number;
+  readonly diskShare: number;
+  /** vCPUs wanted while the CPU is used. */
+  readonly threads: number;
+  /** Of the vCPU time wanted, what it gets where it runs. What a full machine keeps from others shows nowhere else. */
+  readonly granted: number;
+  readonly waitedRequestsPerSec: number;
+  readonly waitedBytesPerSec: number;
+}
+
+export interface Pace {
+  /** Home seconds of work done there in a second. */
+  readonly pace: number;
+  /** Of CPU work alone. */
+  readonly cpuPace: number;
+  /** What the way to the disk adds to a second. */
+  readonly wayS: number;
+}
+
+/** Where a request's way was never measured: a wired network and two user-space hops. */
+const assumedRoundTripMs = 1;
+/** Of a request's way, what is waited for, others being under way at the same time: before anything was measured. */
+const assumedWayShare = 0.5;
+/** A run has to be watched for so long away. */
+const tellingMs = 20_000;
+/** Clocks and loads are rough, so a host is believed to be at most this much faster or slower per core. */
+const mostCoreRatio = 8;
+
+export function paceAway(mix: Mix, vcpus: number, home: HomeLoad, host: HostCandidate, place: 'home' | 'away'): Pace {
+  if (host.facts === undefined) return { pace: 0, cpuPace: 0, wayS: 0 };
+  const wanted = Math.min(vcpus, Math.max(1, mix.threads));
+  const granted = Math.max(0.1, wanted * mix.granted);
+  const here = place === 'home' ? granted : coresFor(wanted, home.facts, home.facts.busyCores);
+  // A lull of a host that is busy as a rule is not counted on.
+  const others = Math.max(host.facts.busyCores, host.usualBusyCores ?? 0);
+  const there = place === 'away' ? granted : coresFor(wanted, host.facts, others);
+  const cpuPace = coreRatio(home, host) * (there / here);
+  const wayS = diskWayS(mix, host);
+  const waitShare = Math.max(0, 1 - mix.cpuShare - mix.diskShare);
+  // At home a second is cpu + disk + wait; there it takes cpu ÷ cpuPace + disk + way + wait. Away the way is seen as disk.
+  const pace =
+    place === 'home'
+      ? 1 / (mix.cpuShare / cpuPace + mix.diskShare + wayS + waitShare)
+      : mix.cpuShare * cpuPace + Math.max(0, mix.diskShare - wayS) + waitShare;
+  return { pace, cpuPace, wayS };
+}
+
+/** Got less than this of the CPU it wanted: others were there, which says nothing of the work itself. */
+const undisturbedFrom = 0.9;
+
+/**
+ * How fast work of that mix goes away: where it is, or at the best of the hosts with room. Undefined where the moment
+ * says nothing of the work.
+ */
+export function paceOfWork(
+  mix: Mix,
+  vcpus: number,
+  home: HomeLoad,
+  hosts: readonly HostCandidate[],
+  at: string | undefined,
+): number | undefined {
+  if (at !== undefined) {
+    const host = hosts.find(({ fingerprint }) => fingerprint === at);
+    const isDisturbed = mix.granted < undisturbedFrom;
+    return host?.facts === undefined || isDisturbed ? undefined : paceAway(mix, vcpus, home, host, 'away').pace;
+  }
+  const paces = hosts
+    .filter(({ facts }) => facts !== undefined && hasRoom(facts, vcpus))
+    .map((host) => paceAway(mix, vcpus, home, host, 'home').pace);
+  return paces.length === 0 ? undefined : Math.max(...paces);
+}
+
+/** A fair share of a busy machine, all that is free of another. */
+function coresFor(wanted: number, { cores }: HostFacts, others: number): number {
+  const free = cores - others;
+  const fairShare = (cores * wanted) / (wanted + others);
+  return Math.max(0.1, Math.min(wanted, Math.max(free, fairShare)));
+}
+
+function coreRatio(home: HomeLoad, host: HostCandidate): number {
+  const measured = ratio(host.benchmark?.cpuSingleOpsPerSec, home.benchmark?.cpuSingleOpsPerSec);
+  const nominal = ratio(host.facts?.cpuMhz, home.facts.cpuMhz);
+  return Math.min(mostCoreRatio, Math.max(1 / mostCoreRatio, measured ?? nominal ?? 1));
+}
+
+function ratio(there: number | undefined, here: number | undefined): number | undefined {
+  return there !== undefined && here !== undefined && there > 0 && here > 0 ? there / here : undefined;
+}
+
+/** Each request makes a round trip, and its bytes cross the link, on top of what the disk itself takes. */
+function diskWayS({ waitedRequestsPerSec, waitedBytesPerSec }: Mix, host: HostCandidate): number {
+  const link = host.linkBytesPerSec ?? host.benchmark?.linkOutBytesPerSec ?? assumedLinkBytesPerSec;
+  const roundTripS = (host.roundTripMs ?? assumedRoundTripMs) / 1_000;
+  return (
+    (host.wayShare ?? assumedWayShare) * (waitedRequestsPerSec * roundTripS + waitedBytesPerSec / Math.max(1, link))
+  );
+}
+
+/** Of a request's way, what a run that moved out was seen to wait for; undefined where it did not tell. */
+export function seenWayShare(run: NonNullable<Activity['run']>, host: HostCandidate): number | undefined {
+  const { homeRequestS, seenMs, waitedRequestsPerSec, diskShare } = run;
+  if (homeRequestS === undefined || seenMs < tellingMs || waitedRequestsPerSec < tellingRequestsPerSec)
+    return undefined;
+  const wayS = diskWayS(run, { ...host, wayShare: 1 }) / waitedRequestsPerSec;
+  return Math.max(0.05, Math.min(1.5, (diskShare / waitedRequestsPerSec - homeRequestS) / wayS));
+}

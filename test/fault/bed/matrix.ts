@@ -1,0 +1,57 @@
+/** Which cases a run plays: every moment times every fault, in an order that the seed alone decides. Pure. */
+import { type FaultName, faultNames, faults } from './faults.ts';
+import type { Moment } from './moments.ts';
+
+export interface Case {
+  /** Or how long after the beginning of a move, in whichever direction the VM can go. */
+  readonly moment: Moment | { readonly afterMs: number };
+  readonly fault: FaultName;
+}
+
+export const nameOf = ({ moment, fault }: Case): string =>
+  `${typeof moment === 'string' ? moment : `after-${moment.afterMs}ms`}/${fault}`;
+
+export function allCases(): readonly Case[] {
+  return faultNames.flatMap((fault) => faults[fault].moments.map((moment): Case => ({ moment, fault })));
+}
+
+/** Numbers from 0 to below 1 that the seed alone decides (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** `count` cases: each once before any comes twice. `only` keeps those whose name contains one of its parts. */
+export function chooseCases(seed: number, count: number, only: readonly string[] = ['']): readonly Case[] {
+  const candidates = allCases().filter((one) => only.some((part) => nameOf(one).includes(part)));
+  if (candidates.length === 0) return [];
+  const random = randomFrom(seed);
+  const chosen: Case[] = [];
+  while (chosen.length < count) chosen.push(...shuffled(candidates, random));
+  return chosen.slice(0, count);
+}
+
+/** A move needs about this long on the bed. */
+const moveMs = 8_000;
+
+/** `count` moves there and back, with a fault at some time of each. */
+export function randomMoves(seed: number, count: number, only: readonly string[] = ['']): readonly Case[] {
+  const names = faultNames.filter((name) => only.some((part) => name.includes(part)));
+  if (names.length === 0) return [];
+  const random = randomFrom(seed);
+  const chosen: FaultName[] = [];
+  while (chosen.length < count) chosen.push(...shuffled(names, random));
+  return chosen.slice(0, count).map((fault) => ({ fault, moment: { afterMs: Math.floor(random() * moveMs) } }));
+}
+
+function shuffled<T>(items: readonly T[], random: () => number): readonly T[] {
+  const left = [...items];
+  const order: T[] = [];
+  while (left.length > 0) order.push(...left.splice(Math.floor(random() * left.length), 1));
+  return order;
+}

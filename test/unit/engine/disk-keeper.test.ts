@@ -1,0 +1,113 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { DiskKeeper } from '../../../main/engine/disk-keeper.ts';
+import { openJournal } from '../../../main/engine/journal.ts';
+import { writersOf } from '../../../main/engine/writers.ts';
+import type { Connection } from '../../../main/libvirt/index.ts';
+import { type MoveEvent, type MoveState, planned, step } from '../../../shared/machine/move-machine.ts';
+import type { Direction } from '../../../shared/model/move.ts';
+import type { Vm } from '../../../shared/model/vm.ts';
+import { move, vm, vmUuid } from '../samples.ts';
+import { away } from './away-scene.ts';
+import { tempFolder } from './temp-folder.ts';
+
+const adoption = {
+  vm: vmUuid,
+  name: 'work',
+  connection: 'session' as const,
+  originalXml: '<domain/>',
+  disks: [],
+  nics: [],
+};
+
+function keeper(one: Vm, given: { reason?: string; ready?: boolean; broken?: boolean; moving?: boolean } = {}) {
+  const done: string[] = [];
+  const connection = {
+    state: async () => ({ state: 'paused', reason: given.reason ?? 'paused-ioerror' }),
+  } as unknown as Connection;
+  const disks = new DiskKeeper({
+    adoptions: { all: () => [adoption], isReady: () => given.ready ?? true },
+    services: {
+      refresh: async () => {
+        if (given.broken === true) throw new Error('The drive is gone.');
+        done.push('serve');
+        return undefined as never;
+      },
+    },
+    fleet: { list: () => [one], connection: async () => connection },
+    moves: { isMoving: () => given.moving ?? false },
+    journal: { append: async (entry) => void done.push(entry.kind === 'event' ? 'tell' : entry.kind) },
+    onFault: (what) => done.push(`fault: ${what}`),
+  });
+  return { disks, done };
+}
+
+describe('the disk of a VM', () => {
+  it.each<[string, Vm, Parameters<typeof keeper>[1], string[]]>([
+    ['running: is served', vm(), {}, ['serve']],
+    ['away: is served', vm({ place: away, state: 'paused' }), {}, ['serve']],
+    ['stopped because it did not answer: is served, and its user told', vm({ state: 'paused' }), {}, ['serve', 'tell']],
+    ['paused by somebody: stays so', vm({ state: 'paused' }), { reason: 'paused-user' }, ['serve']],
+    ['paused on its way: is the move’s', vm({ state: 'paused' }), { moving: true }, ['serve']],
+    ['being made ready, or given back: is left alone', vm({ state: 'paused' }), { ready: false }, []],
+  ])('%s', async (_what, one, given, expected) => {
+    const { disks, done } = keeper(one, given);
+    await disks.look();
+    expect(done).toEqual(expected);
+  });
+
+  it('that cannot be served is told, and not tried again at once', async () => {
+    const { disks, done } = keeper(vm({ state: 'paused' }), { broken: true });
+    await disks.look();
+    await disks.look();
+    expect(done).toEqual(['fault: serving the disk of work']);
+  });
+
+  it('of a VM that stays stopped is told of once', async () => {
+    const { disks, done } = keeper(vm({ state: 'paused' }));
+    await disks.look();
+    await disks.look();
+    expect(done).toEqual(['serve', 'tell', 'serve']);
+  });
+});
+
+describe('who may write when a storage daemon begins anew', () => {
+  const visit = `visit-${away.visit}`;
+
+  async function writers(place: Vm['place'], state?: MoveState): Promise<string[]> {
+    const journal = await openJournal(`${await tempFolder()}/journal.jsonl`);
+    onTestFinished(() => journal.close());
+    await journal.append({ kind: 'place', vm: vmUuid, place });
+    if (state !== undefined) {
+      const record = { visit: away.visit, migrationFolder: '/tmp/homeward-0123456789', homeXml: '<domain/>' };
+      await journal.append({
+        kind: 'move',
+        move: move({ phase: state.phase, direction: state.direction }),
+        data: { state: JSON.parse(JSON.stringify(state)), record },
+      });
+    }
+    return writersOf(vmUuid, journal);
+  }
+
+  const reached = (direction: Direction, ...events: readonly MoveEvent[]): MoveState =>
+    events.reduce((state, event) => step(state, event).state, planned(direction));
+  const begun = [{ kind: 'begin' }, { kind: 'prepared' }] as const;
+  const arrived = [...begun, { kind: 'migrate-succeeded' }] as const;
+  const settling = [...arrived, { kind: 'place-recorded' }] as const;
+  const failed = [{ kind: 'begin' }, { kind: 'prepare-failed', reason: 'no room' }] as const;
+
+  it.each<[string, Vm['place'], MoveState | undefined, string[]]>([
+    ['at home', { kind: 'home' }, undefined, ['home']],
+    ['away', away, undefined, [visit]],
+    ['away and being cut off', { ...away, restarting: { start: true } }, undefined, ['home']],
+    ['moving out', { kind: 'home' }, reached('out', ...begun), [visit, 'home']],
+    ['moving home', away, reached('home', ...begun), [visit, 'home']],
+    ['arrived there', { kind: 'home' }, reached('out', ...arrived), [visit]],
+    ['arrived at home', away, reached('home', ...arrived), ['home']],
+    ['arrived there, tidying up', away, reached('out', ...settling), [visit]],
+    ['arrived at home, tidying up', { kind: 'home' }, reached('home', ...settling), ['home']],
+    ['not moved out, tidying up', { kind: 'home' }, reached('out', ...failed), ['home']],
+    ['not moved home, tidying up', away, reached('home', ...failed), [visit]],
+  ])('%s', async (_what, place, state, expected) => {
+    expect(await writers(place, state)).toEqual(expected);
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { Experience } from '../../../main/engine/experience.ts';
+import { type Learned, nothingLearned, reluctanceOf } from '../../../shared/policy/learned.ts';
+import { away, busy, host as candidate, facts as figures, history, idle, now } from '../policy/fixtures.ts';
+import { host, hostFingerprint, move, vm, vmUuid } from '../samples.ts';
+
+const home = figures({ name: 'lap' });
+const there = candidate({ fingerprint: hostFingerprint, name: 'tower' });
+
+function experience() {
+  const known = new Map<string, Learned>();
+  const lessons = {
+    of: (uuid: string) => known.get(uuid) ?? nothingLearned(),
+    put: (uuid: string, learned: Learned) => void known.set(uuid, learned),
+  };
+  return { one: new Experience(lessons), learned: () => lessons.of(vmUuid) };
+}
+
+const startedAt = new Date(now).toISOString();
+const endedAt = new Date(now + 60_000).toISOString();
+
+describe('what the engine learns by watching', () => {
+  it('the length of a run that ended, once, however often it looks', () => {
+    const { one, learned } = experience();
+    const samples = history([60, idle], [40, busy], [15, idle]);
+    for (const length of [60, 90, 115, 115]) one.followVm(vm(), samples.slice(0, length), home, [there]);
+    expect(learned().runs.all.reduce((sum, count) => sum + count, 0)).toBeCloseTo(1, 1);
+    expect(learned().runs.all[10]).toBe(1);
+  });
+
+  it('how long moves take, from those that came to a good end', () => {
+    const { one, learned } = experience();
+    one.noteMove(move({ startedAt, phase: 'copying', askedBy: 'policy' }), vm(), there, now);
+    one.noteMove(move({ startedAt, endedAt, phase: 'failed', askedBy: 'policy' }), vm(), there, now);
+    expect(learned().hosts).toEqual({});
+    one.noteMove(move({ startedAt, phase: 'copying', askedBy: 'policy' }), vm(), there, now);
+    one.noteMove(move({ startedAt, endedAt, phase: 'done', askedBy: 'policy' }), vm(), there, now);
+    expect(learned().hosts[hostFingerprint]?.out).toMatchObject({ moves: 1 });
+    expect(learned().hosts[hostFingerprint]?.out?.bias).toBeGreaterThan(0);
+  });
+
+  it('"not now" and a quick way back count against a host; going there by hand counts for it, and ends "never"', () => {
+    const { one, learned } = experience();
+    one.noteNotNow(vmUuid, hostFingerprint, now, true);
+    expect(reluctanceOf(learned(), hostFingerprint, now)).toBe(1);
+    expect(learned().hosts[hostFingerprint]?.never).toBe(true);
+    one.noteMove(move({ startedAt, phase: 'planned', askedBy: 'user' }), vm(), there, now);
+    expect(learned().hosts[hostFingerprint]?.never).toBe(false);
+    expect(reluctanceOf(learned(), hostFingerprint, now)).toBe(0);
+
+    one.noteMove(move({ startedAt, endedAt, phase: 'done', askedBy: 'policy' }), vm(), there, now);
+    const back = move({ id: '9'.repeat(32), direction: 'home', phase: 'planned', askedBy: 'user' });
+    one.noteMove(back, vm({ place: { ...away, host: hostFingerprint } }), there, now + 60_000);
+    expect(reluctanceOf(learned(), hostFingerprint, now + 60_000)).toBeCloseTo(2, 3);
+  });
+
+  it('breaks of a link, and hosts that others take', () => {
+    const { one } = experience();
+    const look = (atS: number, reachable: boolean, busyCores: number) =>
+      one.followHost(host({ reachable, facts: figures({ busyCores }) }), vm(), atS * 1_000);
+    for (let atS = 0; atS < 600; atS += 1) look(atS, atS % 100 < 90, atS % 200 < 150 ? 0 : 4);
+    const seen = look(600, true, 0);
+    expect(seen.linkBreaks?.lengthS).toBeCloseTo(10, -1);
+    expect(seen.linkBreaks?.perS).toBeGreaterThan(0.001);
+    expect(seen.takeovers?.perS).toBeGreaterThan(0.0004);
+    expect(seen.usualBusyCores).toBeGreaterThan(0.3);
+  });
+});

@@ -1,0 +1,97 @@
+import { expect, it } from 'vitest';
+import type { Connection } from '../../../main/libvirt/index.ts';
+import { MoveEffects, type MoveRun } from '../../../main/migrate/index.ts';
+import { MiB, vmUuid } from '../samples.ts';
+
+type Options = ConstructorParameters<typeof MoveEffects>[0];
+
+interface Given {
+  readonly mayShrink?: boolean;
+  readonly autodeflate?: 'on' | 'off';
+  readonly outcome?: 'done' | 'failed' | 'lost';
+  /** What it had at home; absent for a visit that began before that was kept. */
+  readonly balloonBytes?: number;
+}
+
+/** A guest of 1 GiB that has 700 MiB and uses 300, coming home: what becomes of its balloon, in order. */
+function comingHome({ mayShrink = true, autodeflate = 'on', outcome = 'done', balloonBytes }: Given) {
+  const done: string[] = [];
+  let currentBytes = 700 * MiB;
+  let reports = 0;
+  const connection = (where: string): Connection =>
+    ({
+      memoryStats: async () => {
+        reports += 1;
+        const usableBytes = currentBytes - 300 * MiB;
+        return { actualBytes: currentBytes, availableBytes: 980 * MiB, usableBytes, lastUpdateS: reports };
+      },
+      setMemory: async (_uuid: string, bytes: number) => {
+        currentBytes = bytes;
+        done.push(`${where} ${bytes / MiB}`);
+      },
+      state: async () => ({ state: 'running', reason: 'running-booted' }),
+      startDirtyRateCalc: () => Promise.reject(new Error('not asked here')),
+    }) as unknown as Connection;
+  const away = connection('away');
+  const disk = { allow: async () => undefined, revoke: async () => undefined };
+  const effects = new MoveEffects({
+    link: { state: 'up', call: async () => ({}), traffic: () => [], openStream: () => Promise.reject(new Error('no')) },
+    linkStableMs: () => 0,
+    vm: { uuid: vmUuid, disk, connection: connection('home') },
+    visitLink: {
+      visit: 'e'.repeat(32),
+      connection: async () => away,
+      prepareMigration: async () => undefined,
+      endMigration: async () => undefined,
+      fence: () => undefined,
+    },
+    direction: 'home',
+    mayShrink: () => mayShrink,
+    recordPlace: async () => undefined,
+    visitEnded: async () => undefined,
+  } as unknown as Options);
+  const balloon = `<devices><memballoon model='virtio' autodeflate='${autodeflate}'/></devices>`;
+  const homeXml = `<domain type='kvm'><name>work</name><memory unit='MiB'>1024</memory>${balloon}</domain>`;
+  const data = { record: { homeXml, ...(balloonBytes === undefined ? {} : { balloonBytes }) } };
+  const run = {
+    ...{ data, move: { direction: 'home' }, state: { outcome, direction: 'home' }, note: () => undefined },
+    remember: async (more: { balloonBytes?: number }) => {
+      Object.assign(data, more);
+      if (more.balloonBytes !== undefined) done.push(`written down ${more.balloonBytes / MiB}`);
+    },
+  } as unknown as MoveRun;
+  return { effects, run, done };
+}
+
+async function balloonOn(given: Given): Promise<string[]> {
+  const { effects, run, done } = comingHome(given);
+  await effects.prepare(run);
+  await effects.settle(run);
+  return done;
+}
+
+const all = { balloonBytes: 1024 * MiB };
+
+it('what the VM had at home is written down, then it is shrunk further, and has all of it at home', async () => {
+  expect(await balloonOn(all)).toEqual(['written down 1024', 'away 332', 'home 1024']);
+});
+
+it('stays away with all its memory where the move failed or was cancelled', async () => {
+  expect(await balloonOn({ ...all, outcome: 'failed' })).toEqual(['written down 1024', 'away 332', 'away 1024']);
+});
+
+it('has all of it at home when ballooning was turned off meanwhile', async () => {
+  expect(await balloonOn({ ...all, mayShrink: false })).toEqual(['written down 1024', 'home 1024']);
+});
+
+it('a guest that could not take memory back by itself is not shrunk', async () => {
+  expect(await balloonOn({ ...all, autodeflate: 'off' })).toEqual(['written down 1024', 'home 1024']);
+});
+
+it('of a visit from before the size was kept, it has what it came with', async () => {
+  expect(await balloonOn({})).toEqual(['written down 700', 'away 332', 'home 700']);
+});
+
+it('a VM that is lost is asked nothing', async () => {
+  expect(await balloonOn({ ...all, outcome: 'lost' })).toEqual(['written down 1024', 'away 332']);
+});

@@ -1,0 +1,104 @@
+import { expect, it } from 'vitest';
+import type { DomainState } from '../../../main/libvirt/index.ts';
+import { MoveEffects, type MoveRun } from '../../../main/migrate/index.ts';
+
+/** What is concluded of a move home whose source has gone, where home's QEMU says `status` of its migration. */
+async function lookAt(atHome: DomainState, status: string | Error, patienceMs = 60_000): Promise<unknown> {
+  const options = {
+    link: { state: 'up', call: async () => ({ visits: [] }) },
+    visitLink: { visit: 'v' },
+    vm: {
+      uuid: 'u',
+      connection: {
+        state: async () => atHome,
+        qemuMonitorCommand: async () => {
+          if (status instanceof Error) throw status;
+          return { status };
+        },
+      },
+    },
+  } as unknown as ConstructorParameters<typeof MoveEffects>[0];
+  const effects = new MoveEffects(options, patienceMs);
+  return effects.look({ data: {}, move: { direction: 'home' } } as unknown as MoveRun);
+}
+
+const inPostcopy: DomainState = { state: 'running', reason: 'running-postcopy' };
+
+it('a destination that QEMU says waits for a source that is gone has lost its memory', async () => {
+  expect(await lookAt(inPostcopy, 'postcopy-paused')).toEqual({
+    kind: 'seen',
+    source: 'absent',
+    destination: 'postcopy-destination',
+  });
+});
+
+it.each([['postcopy-active'], [new Error('the monitor does not answer')]])(
+  'and so has one from which nothing else is heard for a while: %s',
+  async (status) => {
+    expect(await lookAt(inPostcopy, status, -1)).toMatchObject({ destination: 'postcopy-destination' });
+  },
+);
+
+it('one that has all its memory is not given up, however long libvirt takes to say so', async () => {
+  expect(await lookAt(inPostcopy, 'completed', -1)).toMatchObject({ source: 'absent', destination: 'unknown' });
+});
+
+it('a destination that runs is asked nothing', async () => {
+  const running: DomainState = { state: 'running', reason: 'running-migrated' };
+  expect(await lookAt(running, 'postcopy-paused')).toMatchObject({ source: 'absent', destination: 'running' });
+});
+
+const here = { visit: 'v', state: 'incoming' };
+
+/** A migrate call out that libvirt never ends by itself; resolves with whether it was ended for it. */
+async function wasEnded(flipped: boolean, atHome: DomainState, visits: unknown[] = [here]): Promise<boolean> {
+  const call = Promise.withResolvers<void>();
+  let ended = false;
+  const options = {
+    link: { state: 'up', traffic: () => [], call: async () => ({ visits }) },
+    linkStableMs: () => 0,
+    visitLink: {
+      visit: 'v',
+      migrate: () => call.promise,
+      endMigration: async () => {
+        ended = true;
+        call.reject(new Error('The process that carries the migration has gone.'));
+      },
+    },
+    vm: {
+      uuid: 'u',
+      connection: { state: async () => atHome, onEvent: () => () => undefined, jobStats: async () => ({}) },
+    },
+  } as unknown as ConstructorParameters<typeof MoveEffects>[0];
+  const run = {
+    data: {},
+    state: { phase: 'postcopy', flipped },
+    move: { direction: 'out' },
+    remember: async () => undefined,
+    note: () => undefined,
+  } as unknown as MoveRun;
+  const migrating = new MoveEffects(options, -1).migrate(run, false);
+  const timer = setTimeout(call.reject, 100, new Error('enough waited'));
+  await expect(migrating).rejects.toThrow();
+  clearTimeout(timer);
+  return ended;
+}
+
+const sourceGone: DomainState = { state: 'shutoff', reason: 'shutoff-crashed' };
+
+it('a call whose source has died in post-copy is ended, since libvirt may not end it', async () => {
+  expect(await wasEnded(true, sourceGone)).toBe(true);
+});
+
+it('a call is left to libvirt before the flip, and while the source is there', async () => {
+  expect(await wasEnded(false, sourceGone)).toBe(false);
+  expect(await wasEnded(true, { state: 'paused', reason: 'paused-postcopy' })).toBe(false);
+});
+
+it.each([
+  ['knows nothing of the visit any more', []],
+  ['says that the visit is over', [{ ...here, state: 'gone' }]],
+])('a call is ended, before the flip and after, when the host %s', async (_what, visits) => {
+  expect(await wasEnded(false, { state: 'running', reason: 'running-booted' }, visits)).toBe(true);
+  expect(await wasEnded(true, { state: 'paused', reason: 'paused-postcopy' }, visits)).toBe(true);
+});

@@ -1,0 +1,173 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { defaultDeparture, type Signal, triggers } from '../../../shared/model/signal.ts';
+import { type DepartingVm, type DepartureInput, departure, signalKey } from '../../../shared/policy/departure.ts';
+
+const work: DepartingVm = {
+  uuid: 'u',
+  name: 'work',
+  where: 'away',
+  cancellable: false,
+  reachable: true,
+  paused: false,
+  onlyMust: false,
+  vetoed: [],
+};
+
+const lid: Signal = { trigger: 'lid', priority: 'must', confidence: 1, sinceMs: 0, sentence: 'The lid is closed.' };
+const sleep: Signal = { ...lid, trigger: 'sleep', endsAtMs: 5_000, sentence: 'This computer is going to sleep.' };
+const hint = (trigger: Signal['trigger'], confidence: number): Signal => ({
+  trigger,
+  priority: 'hint',
+  confidence,
+  sinceMs: 0,
+  sentence: `${trigger}.`,
+});
+
+function decide(signals: readonly Signal[], over: Partial<DepartureInput> = {}) {
+  return departure({ nowMs: 1_000, signals, settings: defaultDeparture, metered: false, vms: [work], ...over });
+}
+
+const only = (signals: readonly Signal[], vm: Partial<DepartingVm> = {}, over: Partial<DepartureInput> = {}) => {
+  const { acts, ...rest } = decide(signals, { vms: [{ ...work, ...vm }], ...over });
+  const [act] = acts;
+  if (act === undefined) throw new Error('Nothing was decided.');
+  return { ...rest, act };
+};
+
+describe('what is done when this computer is about to leave', () => {
+  test('no VM away: nothing, and the lid is free', () => {
+    expect(decide([lid], { vms: [] })).toMatchObject({ acts: [], guard: { action: 'release' } });
+  });
+
+  test('nothing happens: the VM stays, the lid is held', () => {
+    expect(only([])).toMatchObject({ act: { action: 'stay' }, guard: { action: 'hold' }, leaving: undefined });
+  });
+
+  test('the lid is closed: home, within what is left of five minutes', () => {
+    expect(only([lid])).toMatchObject({
+      act: {
+        action: 'home',
+        reason: 'The lid is closed.',
+        deadlineMs: 299_000,
+        pausesWhenLate: true,
+        signals: ['lid@0'],
+      },
+      guard: { action: 'hold' },
+      leaving: 'The lid is closed.',
+    });
+  });
+
+  test('its host does not answer: it waits for that, and the lid still waits for it', () => {
+    expect(only([lid], { reachable: false })).toMatchObject({ act: { action: 'wait' }, guard: { action: 'hold' } });
+  });
+
+  test.each([
+    ['called off while that can be', true, 'recall'],
+    ['else waited for', false, 'wait'],
+  ])('a move out is %s', (_, cancellable, action) => {
+    expect(only([lid], { where: 'leaving', cancellable }).act.action).toBe(action);
+  });
+
+  test('on its way home it is left alone', () => {
+    expect(only([lid], { where: 'returning' })).toMatchObject({ act: { action: 'stay' }, guard: { action: 'hold' } });
+  });
+
+  test.each(['away', 'leaving', 'returning'] as const)(
+    'the lid’s time is over, %s: paused, and the lid is let go',
+    (where) => {
+      const decided = only([lid], { where }, { nowMs: 300_000 });
+      expect(decided).toMatchObject({ act: { action: 'pause' }, guard: { action: 'release' } });
+      expect(decided.act.reason).toBe('The lid is closed. There is no time left to bring work home.');
+    },
+  );
+
+  test('the system sleeps already: paused at once, even where somebody called the move home off', () => {
+    expect(only([sleep], { vetoed: [signalKey(sleep)] }).act.action).toBe('pause');
+  });
+
+  test('paused, it stays so and keeps no lid open; once this computer is back, it goes on', () => {
+    expect(only([lid], { paused: true }, { nowMs: 400_000 })).toMatchObject({
+      act: { action: 'stay' },
+      guard: { action: 'release' },
+      wake: false,
+    });
+    expect(only([], { paused: true }).wake).toBe(true);
+    expect(only([], {}).wake).toBe(false);
+  });
+
+  test('hints: one weak one does nothing and says why, two together do', () => {
+    const quiet = only([hint('cable', 0.5)]);
+    expect(quiet.act).toMatchObject({ action: 'stay', reason: 'cable. That alone is no departure (50 % sure).' });
+    expect(only([hint('cable', 0.5), hint('power', 0.3)]).act).toMatchObject({
+      action: 'home',
+      reason: 'cable. power.',
+      signals: ['cable@0', 'power@0'],
+    });
+  });
+
+  test('a VM that moves only when asked comes home for what must be, not for hints', () => {
+    expect(only([hint('dock', 0.7)], { onlyMust: true }).act.action).toBe('stay');
+    expect(only([hint('dock', 0.7), lid], { onlyMust: true }).act).toMatchObject({
+      action: 'home',
+      reason: 'The lid is closed.',
+    });
+  });
+
+  test('where the network is paid by volume a hint has to be surer, a must does not', () => {
+    expect(only([hint('dock', 0.7)], {}, { metered: true }).act.action).toBe('stay');
+    expect(only([lid], {}, { metered: true }).act.action).toBe('home');
+  });
+
+  test('a hint whose time is over pauses nobody', () => {
+    expect(only([hint('dock', 0.7)], {}, { nowMs: 10_000_000 }).act).toMatchObject({ action: 'home', deadlineMs: 0 });
+  });
+
+  test('the battery gives what it has left where that is less than allowed', () => {
+    const battery: Signal = { ...lid, trigger: 'battery', endsAtMs: 61_000 };
+    expect(only([battery]).act.deadlineMs).toBe(60_000);
+  });
+
+  test('called off by a person: not again for the same, but for the next', () => {
+    expect(only([lid], { vetoed: ['lid@0'] }).act).toMatchObject({ action: 'stay', reason: 'You called it off.' });
+    expect(only([{ ...lid, sinceMs: 500 }], { vetoed: ['lid@0'] }).act.action).toBe('home');
+    expect(only([lid], { vetoed: ['lid@0'] }, { nowMs: 300_000 }).act.action).toBe('pause');
+  });
+
+  test.each(triggers)('%s switched off is not heard', (trigger) => {
+    const settings = { ...defaultDeparture, [trigger]: { on: false, deadlineS: 60 } };
+    const decided = only([{ ...lid, trigger }], {}, { settings, nowMs: 10_000_000 });
+    expect(decided.act.action).toBe('stay');
+    expect(decided.guard.action).toBe(trigger === 'lid' ? 'release' : 'hold');
+  });
+
+  test('whatever is signalled: each VM has one answer in words, and the lid is held exactly while something goes on', () => {
+    const signal = fc.record({
+      trigger: fc.constantFrom(...triggers),
+      priority: fc.constantFrom('must' as const, 'hint' as const),
+      confidence: fc.double({ min: 0, max: 1, noNaN: true }),
+      sinceMs: fc.integer({ min: 0, max: 1_000_000 }),
+      sentence: fc.constant('So it is.'),
+    });
+    const vm = fc.record({
+      uuid: fc.uuid(),
+      name: fc.constant('work'),
+      where: fc.constantFrom('away' as const, 'leaving' as const, 'returning' as const),
+      cancellable: fc.boolean(),
+      reachable: fc.boolean(),
+      paused: fc.boolean(),
+      onlyMust: fc.boolean(),
+      vetoed: fc.constant([]),
+    });
+    fc.assert(
+      fc.property(fc.array(signal), fc.array(vm), fc.integer({ min: 0, max: 2_000_000 }), (signals, vms, nowMs) => {
+        const { acts, guard } = decide(signals, { vms, nowMs });
+        expect(acts.map(({ vm: uuid }) => uuid)).toEqual(vms.map(({ uuid }) => uuid));
+        for (const act of acts) expect(act.reason).toMatch(/[.]$/);
+        const goesOn = acts.some(({ action }, at) => action !== 'pause' && vms[at]?.paused === false);
+        expect(guard.action).toBe(goesOn ? 'hold' : 'release');
+        expect(acts.some(({ action }, at) => action !== 'stay' && vms[at]?.paused === true)).toBe(false);
+      }),
+    );
+  });
+});

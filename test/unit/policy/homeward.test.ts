@@ -1,0 +1,193 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Sample } from '../../../shared/model/vm.ts';
+import { decide, decideAll, type PolicyInput } from '../../../shared/policy/index.ts';
+import { learnedNever, learnedReaction, nothingLearned } from '../../../shared/policy/learned.ts';
+import { withRun } from '../../../shared/policy/lifetimes.ts';
+import { Calculation } from '../../../shared/policy/types.ts';
+import { away, busy, diskBound, facts, gib, history, host, idle, input as mudasInput, now, vm } from './fixtures.ts';
+
+const fastHost = host({ facts: facts({ name: 'big', cpuMhz: 6_000 }) });
+const home = { facts: facts({ name: 'laptop', busyCores: 1.2 }) };
+
+function input(over: Partial<PolicyInput> = {}) {
+  return { ...mudasInput({ hosts: [fastHost], home, ...over }), policy: 'homeward' } as const;
+}
+
+function doing(...stretches: readonly (readonly [number, Partial<Sample>])[]) {
+  return vm({ samples: history(...stretches) });
+}
+
+describe('homeward, at home', () => {
+  it('moves long CPU work to a faster host, and says why', () => {
+    const decision = decide(input({ vm: doing([60, idle], [300, busy]) }));
+    expect(decision).toMatchObject({ action: 'offload', outcome: 'acted', hostName: 'big' });
+    expect(decision.reason).toMatch(/busy for 5 min .* big would do that work 2 times as fast/);
+    expect(decision.expectedGainS).toBeGreaterThan(30);
+    expect(Calculation.parse(decision.calculation)).toMatchObject({ kind: 'cpu-bound', pace: expect.closeTo(2, 1) });
+  });
+
+  it.each([
+    ['a short run', doing([60, idle], [12, busy]), /too early|worth it/],
+    ['disk work', doing([60, idle], [300, { ...diskBound, diskRequestsPerSec: 500 }]), /its disk is here/],
+    ['nothing', doing([300, idle]), /nothing to do/],
+    ['nothing measured', vm({ samples: [] }), /not been measured/],
+  ])('keeps %s', (_what, given, reason) => {
+    const decision = decide(input({ vm: given }));
+    expect(decision.action).toBe('stay');
+    expect(decision.reason).toMatch(reason);
+  });
+
+  it('keeps long work where no host is faster, has room, or is allowed', () => {
+    const long = doing([60, idle], [300, busy]);
+    const never = learnedNever(nothingLearned(), fastHost.fingerprint, true);
+    for (const over of [
+      { hosts: [] },
+      { hosts: [host()] },
+      { hosts: [host({ facts: facts({ cpuMhz: 6_000, busyCores: 4 }) })] },
+      { hosts: [{ ...fastHost, reachable: false }] },
+      { learned: never },
+    ]) {
+      expect(decide(input({ vm: long, ...over })).action).toBe('stay');
+    }
+  });
+
+  it('a history of long runs lets it go earlier; one of short runs keeps it', () => {
+    const young = doing([60, idle], [15, busy]);
+    const havingRun = (lengthS: number) => ({
+      ...nothingLearned(),
+      runs: Array.from({ length: 40 }).reduce<ReturnType<typeof nothingLearned>['runs']>(
+        (known) => withRun(known, lengthS),
+        nothingLearned().runs,
+      ),
+    });
+    expect(decide(input({ vm: young, learned: havingRun(1_500) })).action).toBe('offload');
+    expect(decide(input({ vm: young, learned: havingRun(25) })).action).toBe('stay');
+  });
+
+  it('asks for more after "not now", on battery, over a metered link, and near the time of leaving', () => {
+    const usual = decide(input({ vm: doing([60, idle], [90, busy]) })).calculation?.neededS ?? 0;
+    const asked = (over: Partial<PolicyInput>) =>
+      decide(input({ vm: doing([60, idle], [90, busy]), ...over })).calculation;
+    const notNow = learnedReaction(nothingLearned(), fastHost.fingerprint, 'not-now', now);
+    expect(asked({ learned: notNow })?.neededS).toBeGreaterThan(usual);
+    expect(asked({ surroundings: { onBattery: true } })?.neededS).toBeGreaterThan(usual);
+    expect(asked({ surroundings: { metered: true } })?.neededS).toBeGreaterThan(usual);
+    expect(decide(input({ vm: doing([60, idle], [300, busy]), surroundings: { leavesInS: 100 } })).action).toBe('stay');
+  });
+
+  it('suggests earlier than it acts', () => {
+    const first = (level: 'suggest' | 'automatic') => {
+      for (let ageS = 5; ageS < 600; ageS += 1) {
+        const one = { ...doing([60, idle], [ageS, busy]), level };
+        if (decide(input({ vm: one })).action === 'offload') return ageS;
+      }
+      return Number.POSITIVE_INFINITY;
+    };
+    expect(first('suggest')).toBeLessThan(first('automatic'));
+    expect(first('automatic')).toBeLessThan(300);
+  });
+});
+
+describe('homeward, away', () => {
+  const since = new Date(now - 1_200_000).toISOString();
+  const place = { ...away, since };
+  const there = (...stretches: readonly (readonly [number, Partial<Sample>])[]) =>
+    vm({ place, samples: history(...stretches) });
+
+  it.each([
+    ['after long idleness', there([590, idle]), {}, /come home/],
+    [
+      'for its disk',
+      there([60, idle], [200, { ...diskBound, diskRequestsPerSec: 700, diskBytesPerSec: 7e6 }]),
+      {},
+      /waits for its disk/,
+    ],
+    ['before the user leaves', there([60, idle], [200, busy]), { surroundings: { leavesInS: 60 } }, /usually leave/],
+    [
+      'for the host’s owner',
+      there([60, idle]),
+      { hosts: [host({ facts: facts({ busyCores: 4 }) })] },
+      /others need big/,
+    ],
+  ])('comes home %s', (_what, given, over, reason) => {
+    const decision = decide(input({ vm: given, ...over }));
+    expect(decision.action).toBe('home');
+    expect(decision.reason).toMatch(reason);
+  });
+
+  it('stays while it works well there', () => {
+    expect(decide(input({ vm: there([60, idle], [200, busy]) })).action).toBe('stay');
+  });
+});
+
+describe('homeward, whatever it is given', () => {
+  const stretch = fc.tuple(fc.integer({ min: 1, max: 200 }), fc.constantFrom(busy, idle, diskBound));
+  const anyInput = fc
+    .record({
+      stretches: fc.array(stretch, { maxLength: 8 }),
+      isAway: fc.boolean(),
+      sinceMoveMs: fc.option(fc.integer({ min: -10_000, max: 300_000 }), { nil: undefined }),
+      movesRecent: fc.nat(20),
+      busyCores: fc.double({ min: 0, max: 4, noNaN: true }),
+      linkBytesPerSec: fc.constantFrom(0, 1, 1e6, 1e9),
+      mhz: fc.constantFrom(0, 1_000, 9_000),
+      leavesInS: fc.option(fc.integer({ min: -100, max: 10_000 }), { nil: undefined }),
+    })
+    .map(({ stretches, isAway, sinceMoveMs, movesRecent, busyCores, linkBytesPerSec, mhz, leavesInS }) =>
+      input({
+        hosts: [host({ linkBytesPerSec, facts: facts({ busyCores, cpuMhz: mhz }) })],
+        surroundings: { leavesInS },
+        vm: vm({
+          samples: history(...stretches),
+          movesRecent,
+          ...(isAway ? { place: away } : {}),
+          ...(sinceMoveMs === undefined ? {} : { lastMoveEndedAt: now - sinceMoveMs }),
+        }),
+      }),
+    );
+
+  it('gives one sentence, sound figures, the same to the same, and no move that makes no sense', () => {
+    fc.assert(
+      fc.property(anyInput, (given) => {
+        const decision = decide(given);
+        expect(decision.reason).toMatch(/^\S.*\S\.$/);
+        expect(decision.reason).not.toMatch(/NaN|Infinity|undefined/);
+        if (decision.calculation !== undefined) expect(() => Calculation.parse(decision.calculation)).not.toThrow();
+        expect(decide(structuredClone(given))).toEqual(decision);
+        expect(decision.action).not.toBe(given.vm.place.kind === 'home' ? 'home' : 'offload');
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('never moves a VM out within the cooldown', () => {
+    fc.assert(
+      fc.property(anyInput, (given) => {
+        const { lastMoveEndedAt, place } = given.vm;
+        fc.pre(
+          place.kind === 'home' && lastMoveEndedAt !== undefined && now - lastMoveEndedAt < given.settings.cooldownMs,
+        );
+        expect(decide(given).action).toBe('stay');
+      }),
+    );
+  });
+});
+
+describe('several VMs at once', () => {
+  const long = (name: string, ageS: number) =>
+    input({ vm: { ...doing([60, idle], [ageS, busy]), name, memoryBytes: gib } });
+
+  it('the one that gains most goes first; the others wait, and say for whom', () => {
+    const decisions = decideAll([long('small', 200), long('large', 400)], []);
+    expect(decisions.map(({ action }) => action)).toEqual(['stay', 'offload']);
+    expect(decisions[0]?.reason).toBe('small would gain by a move to big, but large goes first.');
+  });
+
+  it('nobody follows while one is on its way, and its room counts as taken', () => {
+    const claims = [{ host: fastHost.fingerprint, vcpus: 1, memoryBytes: gib }];
+    expect(decideAll([long('one', 300)], claims)[0]?.reason).toMatch(/another VM is on its way/);
+    const full = [{ host: fastHost.fingerprint, vcpus: 4, memoryBytes: gib }];
+    expect(decideAll([long('one', 300)], full)[0]?.reason).toMatch(/cores free/);
+  });
+});

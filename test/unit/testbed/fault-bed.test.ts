@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { acceptable, acceptableMeanwhile, unharmed } from '../../fault/bed/ends.ts';
+import { faultNames } from '../../fault/bed/faults.ts';
+import { allCases, chooseCases, nameOf, randomMoves } from '../../fault/bed/matrix.ts';
+import { metBy, moments } from '../../fault/bed/moments.ts';
+import { endOf, type Sight } from '../../fault/bed/sight.ts';
+
+describe('the cases of a run', () => {
+  it('are decided by the seed alone', () => {
+    expect(chooseCases(7, 40)).toEqual(chooseCases(7, 40));
+    expect(chooseCases(7, 40)).not.toEqual(chooseCases(8, 40));
+    expect(randomMoves(7, 40)).toEqual(randomMoves(7, 40));
+    expect(randomMoves(7, 40)).not.toEqual(randomMoves(8, 40));
+  });
+
+  it('come each once before any comes twice, and are at least 150', () => {
+    const all = allCases().map(nameOf);
+    expect(new Set(all).size).toBe(all.length);
+    expect(all.length).toBeGreaterThanOrEqual(150);
+    const drawn = chooseCases(3, all.length).map(nameOf);
+    expect([...drawn].sort()).toEqual([...all].sort());
+  });
+
+  it('can be narrowed to a part of their names', () => {
+    expect(chooseCases(1, 3, ['home/post-copy/link-cut-30s']).map(nameOf)).toEqual(
+      Array(3).fill('home/post-copy/link-cut-30s'),
+    );
+    expect(chooseCases(1, 3, ['no such fault'])).toEqual([]);
+  });
+});
+
+describe('the ends that are declared', () => {
+  const meetings = [...moments, 'idle-home'] as const;
+
+  it('are given for every fault wherever it may strike', () => {
+    for (const fault of faultNames)
+      for (const met of meetings) {
+        expect(acceptable(fault, met).length, `${fault} at ${met}`).toBeGreaterThan(0);
+        expect(acceptable(fault, met), 'nobody waits when all is mended').not.toContain('waiting');
+        expect(acceptableMeanwhile(fault, met)).toContain('waiting');
+      }
+  });
+
+  it('allow no loss where another machine has the whole VM', () => {
+    expect(acceptable('qemu-home-killed', 'home/pre-copy')).toEqual(['away-running']);
+    expect(acceptable('qemu-host-killed', 'out/pre-copy')).toEqual(['home-running']);
+    expect(acceptable('host-off', 'out/prepare')).toEqual(['home-running']);
+    expect(acceptable('host-off', 'idle-home')).toEqual(['home-running']);
+    for (const fault of faultNames.filter((name) => !/qemu|host-off|storage-daemon|shut-down/.test(name)))
+      for (const met of meetings) expect(acceptable(fault, met), `${fault} at ${met}`).not.toContain('ended');
+  });
+
+  it('have a move that has flipped go on to its destination', () => {
+    expect(unharmed('out/post-copy')).toEqual(['away-running']);
+    expect(unharmed('home/settle')).toEqual(['home-running']);
+  });
+});
+
+describe('what a fault met', () => {
+  it('is told by the phase and by what has crossed, and by whether the guest has been heard at the destination', () => {
+    expect(metBy('home', 'preparing', false, false)).toBe('home/prepare');
+    expect(metBy('out', 'copying', false, false)).toBe('out/prepare');
+    expect(metBy('out', 'copying', true, false)).toBe('out/pre-copy');
+    expect(metBy('out', 'postcopy', true, false)).toBe('out/switchover');
+    expect(metBy('out', 'paused', true, true)).toBe('out/post-copy');
+    expect(metBy('out', 'done', true, true)).toBe('idle-away');
+    expect(metBy('home', 'failed', true, false)).toBeUndefined();
+  });
+});
+
+describe('an end', () => {
+  const engine = { place: 'away', state: 'running', moves: [], hostReachable: true } as const;
+  const whole: Sight = { engine, running: ['away'], heard: 'away' };
+
+  it('is one where engine, libvirt and guest agree', () => {
+    expect(endOf(whole)).toBe('away-running');
+    expect(endOf({ ...whole, engine: { ...engine, place: 'home' } })).toBeUndefined();
+    expect(endOf({ ...whole, heard: 'home' })).toBeUndefined();
+    expect(endOf({ ...whole, heard: undefined })).toBeUndefined();
+    expect(endOf({ ...whole, running: ['home', 'away'] })).toBeUndefined();
+    expect(endOf({ ...whole, engine: undefined })).toBeUndefined();
+  });
+
+  it('is none while a move goes on, unless that waits for the link', () => {
+    expect(endOf({ ...whole, engine: { ...engine, moves: [{ linkDown: false }] } })).toBeUndefined();
+    expect(endOf({ ...whole, engine: { ...engine, moves: [{ linkDown: true }] } })).toBe('waiting');
+    expect(endOf({ ...whole, engine: { ...engine, hostReachable: false } })).toBe('waiting');
+  });
+
+  it('of a VM that has ended leaves nothing running and its disk at home', () => {
+    const off = { ...engine, state: 'shutoff' } as const;
+    expect(endOf({ engine: { ...off, place: 'home' }, running: [], heard: undefined })).toBe('ended');
+    expect(endOf({ engine: off, running: [], heard: undefined })).toBeUndefined();
+    expect(endOf({ engine: { ...off, place: 'home' }, running: [], heard: 'away' })).toBeUndefined();
+  });
+});
