@@ -60,7 +60,8 @@ export class Cage {
   async end(): Promise<void> {
     await endSandbox(this.#files);
     this.#sandbox = undefined;
-    await rm(this.folder, { recursive: true, force: true });
+    // What was just killed may have a file on its way yet.
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   }
 
   async isUp(): Promise<boolean> {

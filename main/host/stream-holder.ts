@@ -27,18 +27,21 @@ const stopGraceMs = 2_000;
 export class StreamHolder {
   readonly #folder: string;
   #starting: Promise<void> | undefined;
+  #ended = false;
 
   /** @param folder the visit's */
   constructor(folder: string) {
     this.#folder = folder;
   }
 
-  /** Sees to it that there is one. @throws HomewardError `missing-tool`, `disk-full`, `permission` */
-  start(): Promise<void> {
+  /** Sees to it that there is one. @throws HomewardError `missing-tool`, `disk-full`, `permission`, `refused` after `end` */
+  async start(): Promise<void> {
+    // Whoever still asks would have it started again, in a folder that is being removed.
+    if (this.#ended) throw new HomewardError('refused', 'This visit has ended.');
     this.#starting ??= this.#start().finally(() => {
       this.#starting = undefined;
     });
-    return this.#starting;
+    await this.#starting;
   }
 
   /** Resolves with the stream; for `listen` once QEMU may come. @throws HomewardError `timeout`, or as the holder gave it */
@@ -62,8 +65,9 @@ export class StreamHolder {
     }
   }
 
-  /** Cuts all that it holds. */
+  /** Cuts all that it holds, for good. */
   async end(): Promise<void> {
+    this.#ended = true;
     await this.#starting?.catch(() => undefined);
     const file = this.#path(holderFiles.record);
     const record = await readRecord(file).catch(() => undefined);

@@ -1,14 +1,23 @@
 import { hash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sh } from '../testbed/command.ts';
-import { Observer, Scene, startGuest } from '../testbed/index.ts';
+import { type Observer, Scene, startGuest } from '../testbed/index.ts';
 
 let scene: Scene;
 
 beforeAll(async () => {
   scene = await Scene.set({ guest: { memoryMiB: 192, dataMiB: 16 } });
+});
+
+// A test that failed leaves the next one the link as it found it.
+afterEach(async () => {
+  await scene.bed.setRate(null);
+  await scene.bed.linkUp();
+  await scene.laptop.until('the workstation to be met again', 60_000, async () =>
+    (await scene.laptop.status()).hosts[0]?.reachable === true ? true : undefined,
+  );
 });
 
 afterAll(() => scene?.close());
@@ -38,10 +47,20 @@ async function diskHash(): Promise<string> {
 
 /** The guest was booted anew: its beats begin again, and with them what is known of it. */
 async function newLife(): Promise<Observer> {
-  scene.observer.close();
-  const observer = new Observer(scene.bed, scene.guest);
-  await observer.nextBeat({ host: scene.bed.laptop.name, timeoutMs: 90_000 });
-  return observer;
+  scene.observeAnew();
+  await scene.observer.nextBeat({ host: scene.bed.laptop.name, timeoutMs: 90_000 });
+  return scene.observer;
+}
+
+/** Whatever the test before left: the VM runs, there, and an observer without a past hears it. */
+async function running(where: 'home' | 'away'): Promise<Observer> {
+  const { laptop, guest, libvirtd } = scene;
+  const { place, state } = await laptop.vm(guest.name);
+  if (state === 'shutoff') await startGuest(libvirtd, guest);
+  if (place.kind !== where) await laptop.move(where === 'away' ? 'out' : 'home', guest.name);
+  scene.observeAnew();
+  await scene.observer.nextBeat({ timeoutMs: 90_000 });
+  return scene.observer;
 }
 
 describe('the link is lost while a VM is away', () => {
@@ -96,7 +115,6 @@ describe('the link is lost while a VM is away', () => {
     const report = await observer.report();
     expect(report.disk_blocks_verified).toBeGreaterThan(0);
     expect(report.disk_errors).toBe(0);
-    observer.close();
   });
 
   it('its host is restarted: nothing starts by itself, why is said, and it is started from its disk', async () => {
@@ -115,20 +133,14 @@ describe('the link is lost while a VM is away', () => {
     await scene.laptop.client.call('vm.restartHere', { vm: guest.name, start: true });
     const observer = await newLife();
     expect(await observer.runningCopies()).toBe(1);
-    observer.close();
   });
 });
 
 describe('the link is lost for good in the middle of a move', () => {
   it('home, in post-copy: the move is given up, and the VM starts from its disk', async () => {
     const { laptop, guest, bed, workstation } = scene;
-    const { place, state } = await laptop.vm(guest.name);
-    if (state === 'shutoff') await startGuest(scene.libvirtd, guest);
-    scene.observer.close();
-    const first = new Observer(bed, guest);
-    await first.nextBeat({ timeoutMs: 90_000 });
-    await first.command('hold 64');
-    if (place.kind === 'home') await goAway();
+    await (await running('home')).command('hold 64');
+    await goAway();
     await bed.setRate(20);
     const { id } = await laptop.client.call('move.home', { vm: guest.name });
     await laptop.until('the flip', 60_000, async () => {
@@ -143,28 +155,20 @@ describe('the link is lost for good in the middle of a move', () => {
     await laptop.client.call('vm.restartHere', { vm: guest.name, start: true });
     const move = await laptop.client.call('move.wait', { id });
     expect(move).toMatchObject({ phase: 'lost', failure: expect.stringContaining('given up') });
-    first.close();
-    const observer = new Observer(bed, guest);
-    await observer.nextBeat({ host: bed.laptop.name, timeoutMs: 90_000 });
+    const observer = await newLife();
     await bed.setRate(null);
     await bed.linkUp();
     await workstation.until('the late visitor to be ended', 60_000, async () =>
       (await workstation.status()).host.visitors.length === 0 ? true : undefined,
     );
     expect(await observer.runningCopies()).toBe(1);
-    observer.close();
   });
 });
 
 describe('virsh is used behind Homeward’s back', () => {
   it('while a VM is away: it cannot be started here; undefined here, it is listed, comes home and is defined again', async () => {
     const { laptop, guest, libvirtd, bed } = scene;
-    const { place, state } = await laptop.vm(guest.name);
-    if (state === 'shutoff') await startGuest(libvirtd, guest);
-    scene.observer.close();
-    const observer = new Observer(bed, guest);
-    await observer.nextBeat({ timeoutMs: 90_000 });
-    if (place.kind === 'home') await goAway();
+    const observer = await running('away');
     const started = await libvirtd.virsh('start', guest.uuid);
     expect(started.code).not.toBe(0);
     expect(await observer.runningCopies()).toBe(1);
@@ -180,7 +184,6 @@ describe('virsh is used behind Homeward’s back', () => {
     await observer.nextBeat({ host: bed.laptop.name, timeoutMs: 20_000 });
     expect((await libvirtd.virsh('dominfo', guest.uuid)).stdout).toMatch(/Persistent:\s+yes/);
     expect([await observer.runningCopies(), observer.repeatedBeats]).toEqual([1, 0]);
-    observer.close();
   });
 });
 
@@ -192,13 +195,7 @@ describe('the storage daemon is killed', () => {
   }
 
   async function writingAt(where: 'home' | 'away'): Promise<Observer> {
-    const { laptop, guest, bed } = scene;
-    const { place, state } = await laptop.vm(guest.name);
-    if (state === 'shutoff') await startGuest(scene.libvirtd, guest);
-    if (place.kind !== where) await laptop.move(where === 'away' ? 'out' : 'home', guest.name);
-    scene.observer.close();
-    const observer = new Observer(bed, guest);
-    await observer.nextBeat({ timeoutMs: 90_000 });
+    const observer = await running(where);
     await observer.command('disk 50');
     await sleep(1_000);
     return observer;
@@ -215,12 +212,11 @@ describe('the storage daemon is killed', () => {
     });
     const report = await observer.report();
     expect([report.disk_errors, await observer.runningCopies()]).toEqual([0, 1]);
-    observer.close();
   });
 
   it('while the VM is at home: it is stopped, its user is told, and it can be started anew', async () => {
     const { laptop, guest, libvirtd } = scene;
-    const observer = await writingAt('home');
+    await writingAt('home');
     killDaemon();
     const told = await laptop.until('the user to be told', 60_000, async () => {
       const entries = await laptop.client.call('log.list', { limit: 20 });
@@ -228,11 +224,9 @@ describe('the storage daemon is killed', () => {
     });
     expect(told).toMatchObject({ text: expect.stringContaining('start it anew') });
     expect((await laptop.vm(guest.name)).state).toBe('paused');
-    observer.close();
     expect(await libvirtd.virsh('destroy', guest.uuid)).toMatchObject({ code: 0 });
     await startGuest(libvirtd, guest);
     const anew = await newLife();
     expect(await anew.runningCopies()).toBe(1);
-    anew.close();
   });
 });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, readlink } from 'node:fs/promises';
+import { mkdir, readdir, readlink } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type Duplex, duplexPair } from 'node:stream';
@@ -99,6 +99,9 @@ it('says why there is no stream, and holds nothing after its end', async () => {
   await expect(askForStream(join(folder, holderFiles.holder), { kind: 'migrate', name })).rejects.toMatchObject({
     code: 'host-unreachable',
   });
+  // Not started again either, by whoever still waits for it.
+  await expect(holder.ask({ kind: 'migrate', name })).rejects.toMatchObject({ code: 'refused' });
+  expect(await readdir(folder)).not.toContain(holderFiles.record);
 });
 
 it('the line before a stream leaves every byte behind it to the stream', async () => {
