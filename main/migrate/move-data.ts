@@ -7,6 +7,7 @@ import { MigrationFolder, SocketName } from '../../shared/wire.ts';
 const StateSchema = z.object({
   phase: Phase,
   direction: Direction,
+  flipAsked: z.boolean().optional(),
   flipped: z.boolean(),
   handedOver: z.boolean().optional(),
   cancelAsked: z.boolean(),

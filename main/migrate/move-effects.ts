@@ -268,7 +268,8 @@ export class MoveEffects implements Effects {
 
   /**
    * A call that an earlier engine began may still be under way in its process. Most end by themselves soon; one that does
-   * not is called off, which libvirt refuses once the VM has flipped. Until it has ended, what both ends say means nothing.
+   * not is called off, which libvirt refuses once the VM has flipped, or flipped where that engine has asked for it. Until it
+   * has ended, what both ends say means nothing.
    */
   async #callEnded(run: MoveRun): Promise<boolean> {
     const { vm, visitLink, link } = this.#options;
@@ -290,8 +291,9 @@ export class MoveEffects implements Effects {
         return true;
       }
       if (waitedMs < callLeftAloneMs) continue;
+      const flips = run.state.flipAsked === true;
       await this.#source(run)
-        .then((source) => source.abortJob(vm.uuid))
+        .then((source) => (flips ? source.startPostCopy(vm.uuid) : source.abortJob(vm.uuid)))
         .catch(() => undefined);
     }
   }

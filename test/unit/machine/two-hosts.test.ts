@@ -72,7 +72,7 @@ describe('a move between two hosts, whatever happens in whatever order', () => {
           world.destination !== 'none' || !(world.source === 'running' || (world.death && world.source === 'none'))
         );
       }
-      return !world.death;
+      return !(world.death || world.torn);
     });
     expect(waysTo(untrue)).toEqual([]);
   });
