@@ -4,6 +4,8 @@ import type { Finding } from '../../shared/rpc.ts';
 import { sentencesOf } from '../migrate/index.ts';
 import { findCommand } from '../process/index.ts';
 import type { AdoptionStore } from './adoption-store.ts';
+import { diskFindings } from './disk-findings.ts';
+import type { DiskKeeper } from './disk-keeper.ts';
 import type { Fleet } from './fleet.ts';
 import type { HomeServices } from './home-services.ts';
 import type { Hosts } from './hosts.ts';
@@ -15,6 +17,7 @@ export interface DoctorOptions {
   readonly hosts: Pick<Hosts, 'list'>;
   readonly adoptions: Pick<AdoptionStore, 'get'>;
   readonly services: Pick<HomeServices, 'refresh'>;
+  readonly disks: Pick<DiskKeeper, 'story'>;
   readonly homeFacts: () => Promise<HostFacts>;
   readonly ownName: () => Promise<OwnName>;
   /** Of lid, battery and network. */
@@ -130,7 +133,7 @@ export class Doctor {
   }
 
   async #vms(): Promise<Finding[]> {
-    const { fleet, adoptions, services, hosts } = this.#options;
+    const { fleet, adoptions, services, disks, hosts } = this.#options;
     const findings: Finding[] = [];
     for (const vm of fleet.list()) {
       const adoption = adoptions.get(vm.uuid);
@@ -149,15 +152,7 @@ export class Doctor {
         () => undefined,
         (thrown: unknown) => sentencesOf(thrown),
       );
-      if (trouble !== undefined) {
-        findings.push({
-          id: `disk-${vm.uuid}`,
-          severity: 'problem',
-          title: `The disk of ${vm.name} is not served`,
-          detail: trouble,
-          remedy: 'Until it is, the VM cannot start; one that runs stalls and goes on once it is served again.',
-        });
-      }
+      findings.push(...diskFindings(vm, disks.story(vm.uuid), trouble, Date.now()));
       findings.push(...placeFindings(vm, hosts.list(), Date.now()));
     }
     return findings;

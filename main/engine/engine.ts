@@ -221,6 +221,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     hosts,
     adoptions,
     services,
+    disks,
     homeFacts: () => homeFacts.read(),
     ownName: () => ownName(),
     power: () => powerFindings(power),
