@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import type { MoveEvent, MoveState } from '../../shared/machine/move-machine.ts';
 import type { Seen } from '../../shared/machine/verdict.ts';
 import type { Direction } from '../../shared/model/move.ts';
@@ -8,11 +7,12 @@ import { type BalloonStats, usedBytes } from '../../shared/plan/balloon.ts';
 import { type MovePlan, outOfTime, planned } from '../../shared/plan/homecoming.ts';
 import { PlanWatch } from '../../shared/plan/plan-watch.ts';
 import type { VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
-import { type Connection, LibvirtError, libvirtErrorCode, type MigrateFlag, placeDomain } from '../libvirt/index.ts';
+import { type Connection, type MigrateFlag, placeDomain } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
 import { deflatesAtNeed, restore, shrink, steadyStats } from '../memory/index.ts';
 import { measureDirtyRate } from '../monitor/index.ts';
 import type { LocalVm } from './local-vm.ts';
+import { migrationStatus } from './migration-status.ts';
 import type { Effects, MoveRun } from './move-run.ts';
 import { needWhatWasAsked } from './offer.ts';
 import { probe } from './probe.ts';
@@ -357,7 +357,10 @@ export class MoveEffects implements Effects {
       await vm.disk.revoke('home');
       // A client that died between finish and confirm leaves the handed-over source stopped at home.
       if (direction === 'out') await removeStopped(vm);
-      if (run.state.resumeSource === true) await wakeStopped(await visitLink.connection(), vm.uuid);
+      if (run.state.resumeSource === true) {
+        await removeReceiver(vm);
+        await wakeStopped(await visitLink.connection(), vm.uuid);
+      }
       return;
     }
     // The VM is at home, or nowhere: the visitor is fenced before home may write again.
@@ -368,8 +371,9 @@ export class MoveEffects implements Effects {
       await removeRest(vm, run.state);
       await this.#options.recordPlace(run);
     }
-    if (run.state.resumeSource === true) await wakeStopped(vm.connection, vm.uuid);
+    // A receiver that has never run must not begin to when the source goes on; one that cannot be met is fenced.
     await this.#endVisit();
+    if (run.state.resumeSource === true) await wakeStopped(vm.connection, vm.uuid);
     await this.#restoreBalloon(run, vm.connection);
   }
 
@@ -454,19 +458,6 @@ function capOf(plan: MovePlan | undefined): { bandwidthMiBps?: number } {
   return mebibytes === 0 ? {} : { bandwidthMiBps: mebibytes };
 }
 
-const MigrationInfo = z.object({ status: z.string().optional() });
-
-/** QEMU's own word for how its migration, out or in, stands (query-migrate); `gone` where the VM is no more. */
-async function migrationStatus(end: Connection, uuid: string): Promise<string | undefined> {
-  try {
-    const answer = await end.qemuMonitorCommand(uuid, { execute: 'query-migrate' });
-    return MigrationInfo.parse(answer).status;
-  } catch (thrown) {
-    if (thrown instanceof LibvirtError && thrown.code === libvirtErrorCode.NO_DOMAIN) return 'gone';
-    throw thrown;
-  }
-}
-
 async function noteDowntime(run: MoveRun, vm: LocalVm): Promise<void> {
   const stats = await vm.connection.jobStats(vm.uuid, { completed: true }).catch(() => undefined);
   if (stats?.downtimeMs !== undefined) run.note({ downtimeMs: stats.downtimeMs });
@@ -474,7 +465,13 @@ async function noteDowntime(run: MoveRun, vm: LocalVm): Promise<void> {
 
 async function removeStopped(vm: LocalVm): Promise<void> {
   const seen = await see(() => Promise.resolve(vm.connection), vm.uuid, false);
-  if (seen === 'paused' || seen === 'postcopy-source') await vm.connection.destroy(vm.uuid);
+  if (seen === 'paused' || seen === 'postcopy-source' || seen === 'flip-failed') await vm.connection.destroy(vm.uuid);
+}
+
+/** What home was to receive into, and has been cut off from the disk: gone for certain before the source goes on. */
+async function removeReceiver(vm: LocalVm): Promise<void> {
+  const seen = await see(() => Promise.resolve(vm.connection), vm.uuid, true);
+  if (seen !== 'absent') await vm.connection.destroy(vm.uuid);
 }
 
 /** What home has of a VM whose other part is lost is no VM, and keeps libvirt from starting one. */

@@ -32,7 +32,9 @@ export function follow(options: FollowOptions): { stop(): Promise<void> } {
     (destination) => {
       const hear = destination.onEvent((event) => {
         if (event.kind !== 'lifecycle' || event.uuid !== uuid) return;
-        if (event.event === 'resumed' && event.detail === 'migrated') run.post({ kind: 'handed-over' });
+        if (event.event !== 'resumed') return;
+        if (event.detail === 'migrated') run.post({ kind: 'handed-over' });
+        if (event.detail === 'postcopy') run.post({ kind: 'taken-over' });
       });
       if (stopped) hear();
       else hears.push(hear);

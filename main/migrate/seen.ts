@@ -1,5 +1,6 @@
 import type { Seen } from '../../shared/machine/verdict.ts';
 import { type Connection, type DomainState, LibvirtError, libvirtErrorCode } from '../libvirt/index.ts';
+import { migrationStatus } from './migration-status.ts';
 
 /** libvirt's state and reason of a VM of which a part is, or was, on another machine. */
 export function isInPostCopy({ reason }: DomainState): boolean {
@@ -31,10 +32,17 @@ function seenOf({ state, reason }: DomainState, destination: boolean): Seen {
   }
 }
 
+/** libvirt calls both the same: a source whose post-copy can be resumed, and one that QEMU has let go of. */
+async function hasCalledOff(source: Connection, uuid: string): Promise<boolean> {
+  return ['failed', 'cancelled'].includes((await migrationStatus(source, uuid)) ?? '');
+}
+
 /** Asks one libvirt; a place that does not answer is `unknown`, never `absent`. */
 export async function see(connection: () => Promise<Connection>, uuid: string, destination: boolean): Promise<Seen> {
   try {
-    return seenOf(await (await connection()).state(uuid), destination);
+    const end = await connection();
+    const seen = seenOf(await end.state(uuid), destination);
+    return seen === 'postcopy-source' && (await hasCalledOff(end, uuid)) ? 'flip-failed' : seen;
   } catch (thrown) {
     if (thrown instanceof LibvirtError && thrown.code === libvirtErrorCode.NO_DOMAIN) return 'absent';
     return 'unknown';
