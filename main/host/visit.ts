@@ -50,7 +50,10 @@ export class Visit {
   /** Out of the visit's sight: its libvirtd, for the engine alone, and the laptop, for the stream holder. */
   readonly #ownDoor: SocketDoor;
   readonly #holder: StreamHolder;
+  readonly #onFault: (error: unknown) => void;
   #record: VisitRecord;
+  /** What of the record is not on the disk: nothing, something, or something of which it was told why. */
+  #unsaved: 'no' | 'yes' | 'told' = 'no';
   #streams = 0;
   #ended = false;
 
@@ -61,6 +64,7 @@ export class Visit {
     this.#doors = new SocketDoor(this.#cage.path('up'), options.onFault);
     this.#ownDoor = new SocketDoor(this.#cage.path(), options.onFault);
     this.#holder = new StreamHolder(options.folder);
+    this.#onFault = options.onFault;
   }
 
   /** Starts the sandbox; returns once its libvirtd and its disk caches answer. */
@@ -154,12 +158,23 @@ export class Visit {
     return `qemu:///session?socket=${this.#cage.path(ownLibvirtSocket)}`;
   }
 
+  /** Holds at once; on a disk that is full it is written down with a later call, also one that changes nothing. */
   async setState(state: VisitState): Promise<void> {
-    if (this.#ended || state === this.#record.state) return;
-    this.#record = { ...this.#record, state };
-    await this.#save();
-    // From here on home does not write any more, so what is read may be kept.
-    if (state === 'running') await writeFile(this.#cage.path('up', readCacheSwitch), '', { mode: 0o600 });
+    if (this.#ended) return;
+    if (state !== this.#record.state) {
+      this.#record = { ...this.#record, state };
+      if (this.#unsaved === 'no') this.#unsaved = 'yes';
+    }
+    if (this.#unsaved === 'no') return;
+    try {
+      await this.#save();
+      // From here on home does not write any more, so what is read may be kept.
+      if (state === 'running') await writeFile(this.#cage.path('up', readCacheSwitch), '', { mode: 0o600 });
+      this.#unsaved = 'no';
+    } catch (thrown) {
+      if (this.#unsaved === 'yes') this.#onFault(thrown);
+      this.#unsaved = 'told';
+    }
   }
 
   isUp(): Promise<boolean> {
