@@ -55,7 +55,11 @@ const callPatienceMs = 30_000;
 const callLeftAloneMs = 10_000;
 /** Without both its ends a migration cannot end well; a call that ends well does so within a moment of it. */
 const sourcePatienceMs = 10_000;
+/** Of a host that was started anew nothing is on its way any more. */
+const afterRestartMs = 1_500;
 const sourceEveryMs = 1_000;
+/** A QEMU that waits for a page hears no signal but the last, which libvirt sends after ten seconds. */
+const destroyDeadlineMs = 25_000;
 /** Until the link has been back for a moment, a new attempt would meet the same break. */
 const afterLinkUpMs = 1_000;
 const MiB = 1024 * 1024;
@@ -304,7 +308,7 @@ export class MoveEffects implements Effects {
    */
   async #withoutSource(run: MoveRun): Promise<Seen> {
     const { vm, visitLink } = this.#options;
-    const deadline = performance.now() + this.#sourcePatienceMs;
+    const deadline = performance.now() + patienceWith(await this.#visitInfo(), this.#sourcePatienceMs);
     try {
       const destination = run.move.direction === 'home' ? vm.connection : await visitLink.connection();
       while (isInPostCopy(await destination.state(vm.uuid))) {
@@ -327,10 +331,11 @@ export class MoveEffects implements Effects {
   async #endWithItsEnds(run: MoveRun, name: string, callOver: AbortSignal): Promise<void> {
     let goneSinceMs: number | undefined;
     while (!callOver.aborted) {
-      const gone =
-        (await this.#visitState()) === 'gone' || (run.state.flipped && (await this.#see(run, false)) === 'absent');
+      const visit = await this.#visitInfo();
+      const gone = visit?.state === 'gone' || (run.state.flipped && (await this.#see(run, false)) === 'absent');
       goneSinceMs = gone ? (goneSinceMs ?? performance.now()) : undefined;
-      if (goneSinceMs !== undefined && performance.now() - goneSinceMs > this.#sourcePatienceMs) {
+      const patienceMs = patienceWith(visit, this.#sourcePatienceMs);
+      if (goneSinceMs !== undefined && performance.now() - goneSinceMs > patienceMs) {
         if (!callOver.aborted) await this.#options.visitLink.endMigration(name);
         return;
       }
@@ -410,12 +415,16 @@ export class MoveEffects implements Effects {
   }
 
   /** What the host says of the visit: `gone` also where it knows none, undefined where it cannot be asked. */
-  async #visitState(): Promise<VisitInfo['state'] | undefined> {
+  async #visitInfo(): Promise<VisitNow | undefined> {
     const { visitLink, link } = this.#options;
     if (link.state !== 'up') return undefined;
     const listed = await link.call('visit.list', {}).catch(() => undefined);
     if (listed === undefined) return undefined;
-    return listed.visits.find(({ visit }) => visit === visitLink.visit)?.state ?? 'gone';
+    return listed.visits.find(({ visit }) => visit === visitLink.visit) ?? { state: 'gone' };
+  }
+
+  async #visitState(): Promise<VisitInfo['state'] | undefined> {
+    return (await this.#visitInfo())?.state;
   }
 
   #request(): VisitRequest {
@@ -432,6 +441,13 @@ export class MoveEffects implements Effects {
       nics: vm.nics.length,
     };
   }
+}
+
+type VisitNow = Pick<VisitInfo, 'state' | 'end'>;
+
+/** How long what has crossed may still arrive. */
+function patienceWith(visit: VisitNow | undefined, usualMs: number): number {
+  return visit?.end?.why === 'host-restarted' ? Math.min(afterRestartMs, usualMs) : usualMs;
 }
 
 /** The definition the visit's QEMU runs under: home's, with its host-side ends inside the sandbox. */
@@ -484,5 +500,5 @@ async function removeRest(vm: LocalVm, { direction, flipped, handedOver, givenUp
     // One that is given up may not have been seen to break: then nothing tells of its part but that it is there.
     (seen === 'unknown' && givenUp === true) ||
     (seen !== 'running' && isInPostCopy(await vm.connection.state(vm.uuid)));
-  if (isPart) await vm.connection.destroy(vm.uuid);
+  if (isPart) await vm.connection.destroy(vm.uuid, { deadlineMs: destroyDeadlineMs });
 }
