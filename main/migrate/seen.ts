@@ -11,7 +11,8 @@ export function isInPostCopy({ reason }: DomainState): boolean {
 function seenOf({ state, reason }: DomainState, destination: boolean): Seen {
   // Still under way, or its break not yet noticed: a resume now would meet the old attempt in libvirt and hang there.
   if (reason === 'running-postcopy' || reason === 'paused-postcopy') return 'unknown';
-  if (reason === 'running-postcopy-failed') return 'postcopy-destination';
+  // At a source it is what libvirt calls a VM that goes on after a flip that failed.
+  if (reason === 'running-postcopy-failed') return destination ? 'postcopy-destination' : 'running';
   if (reason === 'paused-postcopy-failed') return destination ? 'postcopy-destination' : 'postcopy-source';
   switch (state) {
     case 'running':

@@ -82,6 +82,9 @@ export interface Step {
 }
 
 export const cancelledByUser = 'cancelled before the switch';
+/** libvirt 9 never ends the job of such a migration, and begins no other beside it. */
+const notFlipped =
+  'the switch failed before the VM ran at its destination, so it goes on where it was; libvirt moves it again only after it has been shut down and started';
 const givenUp =
   'the host was given up while it could not be reached; the disk is as after a power cut and the VM can be started again';
 
@@ -172,7 +175,10 @@ function conclude(state: MoveState, source: Seen, destination: Seen): Step {
     case 'stayed':
       return stayed(state, reason);
     case 'stayed-paused':
-      return stayed({ ...state, resumeSource: true }, reason);
+      return stayed(
+        { ...state, resumeSource: true },
+        source === 'flip-failed' && !state.cancelAsked ? notFlipped : reason,
+      );
     case 'switched':
       return switched(state);
     case 'recover':

@@ -35,6 +35,13 @@ describe('a source that libvirt stopped for a post-copy that failed', () => {
     expect(await seen(new Error('the monitor does not answer'))).toBe('unknown');
   });
 
+  it('runs once it was woken, whatever libvirt calls that', async () => {
+    const woken: DomainState = { state: 'running', reason: 'running-postcopy-failed' };
+    const connection = async () => ({ state: async () => woken }) as unknown as Connection;
+    expect(await see(connection, 'u', false)).toBe('running');
+    expect(await see(connection, 'u', true)).toBe('postcopy-destination');
+  });
+
   it('is not taken for a destination', async () => {
     expect(await seen('failed', true)).toBe('postcopy-destination');
   });
