@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MoveEvent, MoveState } from '../../shared/machine/move-machine.ts';
 import type { Seen } from '../../shared/machine/verdict.ts';
 import type { Direction } from '../../shared/model/move.ts';
+import type { VisitEnd } from '../../shared/model/visit-end.ts';
 import { type BalloonStats, usedBytes } from '../../shared/plan/balloon.ts';
 import { type MovePlan, outOfTime, planned } from '../../shared/plan/homecoming.ts';
 import { PlanWatch } from '../../shared/plan/plan-watch.ts';
@@ -55,7 +56,7 @@ const callPatienceMs = 30_000;
 const callLeftAloneMs = 10_000;
 /** Without both its ends a migration cannot end well; a call that ends well does so within a moment of it. */
 const sourcePatienceMs = 10_000;
-/** Of a host that was started anew nothing is on its way any more. */
+/** Of a host that was started anew, or knows nothing of the visit and refuses its streams, nothing is on its way any more. */
 const afterRestartMs = 1_500;
 const sourceEveryMs = 1_000;
 /** A QEMU that waits for a page hears no signal but the last, which libvirt sends after ten seconds. */
@@ -420,7 +421,8 @@ export class MoveEffects implements Effects {
     if (link.state !== 'up') return undefined;
     const listed = await link.call('visit.list', {}).catch(() => undefined);
     if (listed === undefined) return undefined;
-    return listed.visits.find(({ visit }) => visit === visitLink.visit) ?? { state: 'gone' };
+    const found = listed.visits.find(({ visit }) => visit === visitLink.visit);
+    return found ?? { state: 'gone', end: { why: 'forgotten' } };
   }
 
   async #visitState(): Promise<VisitInfo['state'] | undefined> {
@@ -443,11 +445,12 @@ export class MoveEffects implements Effects {
   }
 }
 
-type VisitNow = Pick<VisitInfo, 'state' | 'end'>;
+type VisitNow = Pick<VisitInfo, 'state'> & { readonly end?: Pick<VisitEnd, 'why'> | undefined };
 
 /** How long what has crossed may still arrive. */
 function patienceWith(visit: VisitNow | undefined, usualMs: number): number {
-  return visit?.end?.why === 'host-restarted' ? Math.min(afterRestartMs, usualMs) : usualMs;
+  const why = visit?.end?.why;
+  return why === 'host-restarted' || why === 'forgotten' ? Math.min(afterRestartMs, usualMs) : usualMs;
 }
 
 /** The definition the visit's QEMU runs under: home's, with its host-side ends inside the sandbox. */

@@ -44,8 +44,13 @@ it.each([['postcopy-active'], [new Error('the monitor does not answer')]])(
   },
 );
 
-it('and soon, where the host says that it was started anew: nothing is on its way any more', async () => {
-  const visits = [{ visit: 'v', state: 'gone', end: { why: 'host-restarted', at: '2026-11-20T10:00:00.000Z' } }];
+it.each([
+  [
+    'it was started anew',
+    [{ visit: 'v', state: 'gone', end: { why: 'host-restarted', at: '2026-11-20T10:00:00.000Z' } }],
+  ],
+  ['it knows nothing of the visit', []],
+])('and soon, where the host says that %s: nothing is on its way any more', async (_what, visits) => {
   expect(await lookAt(inPostcopy, 'postcopy-active', 60_000, visits)).toMatchObject({
     destination: 'postcopy-destination',
   });
