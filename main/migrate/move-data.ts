@@ -10,6 +10,7 @@ const StateSchema = z.object({
   flipAsked: z.boolean().optional(),
   flipped: z.boolean(),
   handedOver: z.boolean().optional(),
+  deaf: z.boolean().optional(),
   cancelAsked: z.boolean(),
   looking: z.boolean(),
   outcome: z.enum(['done', 'failed', 'lost']).optional(),

@@ -31,6 +31,7 @@ export function follow(options: FollowOptions): { stop(): Promise<void> } {
   options.destination.then(
     (destination) => {
       const hear = destination.onEvent((event) => {
+        if (event.kind === 'connection' && event.state === 'lost') run.post({ kind: 'deaf' });
         if (event.kind !== 'lifecycle' || event.uuid !== uuid) return;
         if (event.event !== 'resumed') return;
         if (event.detail === 'migrated') run.post({ kind: 'handed-over' });
@@ -39,7 +40,7 @@ export function follow(options: FollowOptions): { stop(): Promise<void> } {
       if (stopped) hear();
       else hears.push(hear);
     },
-    () => undefined,
+    () => run.post({ kind: 'deaf' }),
   );
   const loop = (async () => {
     while (!stopped) {

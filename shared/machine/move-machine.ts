@@ -26,6 +26,8 @@ export interface MoveState {
   readonly flipped: boolean;
   /** The destination was heard to run: what a stopped source holds is older, and never runs again. */
   readonly handedOver?: boolean;
+  /** For a while nobody could have heard the destination begin to run. */
+  readonly deaf?: boolean;
   readonly cancelAsked: boolean;
   /** Both ends are being looked at; only `seen` moves the machine on. */
   readonly looking: boolean;
@@ -53,6 +55,8 @@ export type MoveEvent =
   | { readonly kind: 'handed-over' }
   /** The same, in post-copy: with pages missing. */
   | { readonly kind: 'taken-over' }
+  /** What libvirt at the destination reports is missed, or was. */
+  | { readonly kind: 'deaf' }
   | { readonly kind: 'migrate-succeeded' }
   | { readonly kind: 'migrate-failed'; readonly reason: string }
   | { readonly kind: 'seen'; readonly source: Seen; readonly destination: Seen }
@@ -135,6 +139,8 @@ export function step(state: MoveState, event: MoveEvent): Step {
       return mayHandOver(state) ? stay({ ...state, handedOver: true }) : stay(state);
     case 'taken-over':
       return mayTakeOver(state) ? takenOver(state) : stay(state);
+    case 'deaf':
+      return state.deaf !== true && mayTakeOver(state) ? stay({ ...state, deaf: true }) : stay(state);
     case 'migrate-succeeded':
       return isCarrying(state) ? switched(state) : stay(state);
     case 'migrate-failed':
@@ -169,7 +175,7 @@ function cancel(state: MoveState, reason: string | undefined): Step {
 }
 
 function conclude(state: MoveState, source: Seen, destination: Seen): Step {
-  const verdict = verdictOf(source, destination, ranOf(state));
+  const verdict = verdictOf(source, destination, ranOf(state), state.deaf);
   const reason = state.cancelAsked ? whyCancelled(state) : (state.failure ?? 'the move did not complete');
   switch (verdict) {
     case 'stayed':
@@ -206,7 +212,7 @@ function restart(state: MoveState): Step {
     case 'postcopy':
     case 'paused':
     case 'recovering':
-      return look({ ...state, failure: state.failure ?? 'Homeward stopped during the move' });
+      return look({ ...state, deaf: true, failure: state.failure ?? 'Homeward stopped during the move' });
     case 'switched':
       return { state, effects: [{ kind: 'record-place' }] };
     case 'settling':
@@ -245,7 +251,7 @@ function whyLost(state: MoveState, source: Seen): string {
   }
   if (!state.flipped) return 'the VM ended while it was being moved; its disk is whole and it can be started again';
   if (source === 'flip-failed') {
-    return "the switch to the VM's destination failed when it had already begun to run there; its disk is as after a power cut and it can be started again";
+    return "the switch to the VM's destination failed when it had, or may have, begun to run there; its disk is as after a power cut and it can be started again";
   }
   const sourceDied = source === 'absent';
   const where = sourceDied === (state.direction === 'out') ? 'this computer' : 'the host';

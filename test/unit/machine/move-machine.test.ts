@@ -22,6 +22,7 @@ const events: readonly MoveEvent[] = [
   { kind: 'flipped' },
   { kind: 'handed-over' },
   { kind: 'taken-over' },
+  { kind: 'deaf' },
   { kind: 'migrate-succeeded' },
   { kind: 'migrate-failed', reason: 'connection reset' },
   ...pairs.map((pair): MoveEvent => ({ kind: 'seen', ...pair })),
@@ -220,6 +221,16 @@ describe('the verdict on what both libvirts say', () => {
       expect(verdictOf('flip-failed', 'postcopy-destination', ran)).toBe('lost');
     }
     expect(verdictOf('flip-failed', 'absent', 'part')).toBe('lost');
+  });
+
+  it('wakes none whose destination may have run unheard, unless its receiver is still there', () => {
+    expect(verdictOf('flip-failed', 'absent', 'flipped', true)).toBe('lost');
+    expect(verdictOf('flip-failed', 'incoming', 'flipped', true)).toBe('stayed-paused');
+    const asked: MoveState = { ...planned('out'), phase: 'copying', flipAsked: true };
+    const restarted = step(asked, { kind: 'engine-restarted' }).state;
+    const seen = { kind: 'seen', source: 'flip-failed', destination: 'absent' } as const;
+    expect(step(restarted, seen).state.outcome).toBe('lost');
+    expect(step({ ...asked, looking: true }, seen).state).toMatchObject({ outcome: 'failed', resumeSource: true });
   });
 
   it('takes a destination that ran and was stopped for the VM, not the source it came from', () => {

@@ -284,8 +284,10 @@ export function mustNotRun({ stale, unheard, death }: World): boolean {
 /** What `told` leads to, heard and not; one that tells of a destination that runs is missed for good where it is not heard. */
 function hearing(node: Node, told?: MoveEvent): Node[] {
   if (told === undefined) return [node];
-  const missed = told.kind === 'taken-over' ? { ...node, world: { ...node.world, unheard: true } } : node;
-  return node.engine === 'up' ? [{ ...node, events: [...node.events, told] }, missed] : [missed];
+  const heard = { ...node, events: [...node.events, told] };
+  if (told.kind !== 'taken-over') return node.engine === 'up' ? [heard, node] : [node];
+  const missed = { ...node, world: { ...node.world, unheard: true } };
+  return node.engine === 'up' ? [heard, { ...missed, events: [...node.events, { kind: 'deaf' }] }] : [missed];
 }
 
 const flipped = { source: 'split', destination: 'split', stale: true, call: 'postcopy' } as const;
