@@ -20,9 +20,8 @@ import {
   diskSocketInside,
   readCacheSwitch,
 } from './disk-cache.ts';
-import { carryFrames } from './frame-door.ts';
 import { grant, type HeldStream, refuse, wishOf } from './held-stream.ts';
-import { diskSocketName, insidePaths, nicEnd, nicPort, nicSocketName } from './inside.ts';
+import { diskSocketName, insidePaths, nicEnd, nicPort } from './inside.ts';
 import type { Peers } from './peers.ts';
 import { SocketDoor } from './socket-door.ts';
 import { holderFiles, StreamHolder } from './stream-holder.ts';
@@ -45,7 +44,7 @@ export interface VisitOptions {
 export class Visit {
   readonly #cage: Cage;
   readonly #peers: Peers;
-  /** Towards the laptop: disks, NICs. */
+  /** Towards the laptop: disks. */
   readonly #doors: SocketDoor;
   /** Out of the visit's sight: its libvirtd, for the engine alone, and the laptop, for the stream holder. */
   readonly #ownDoor: SocketDoor;
@@ -79,9 +78,9 @@ export class Visit {
       const caches = await visit.#furnish();
       await visit.#save();
       await visit.#listen();
-      // A process takes its time to start, and the first migration is near.
-      const holding = visit.#holder.start();
-      holding.catch(() => undefined);
+      // The holder takes its time to start.
+      const plugging = visit.#plugNics();
+      plugging.catch(() => undefined);
       await visit.#cage.start({
         hostname: `visit-${request.visit.slice(0, 12)}`,
         kvm: request.accel === 'kvm',
@@ -95,7 +94,7 @@ export class Visit {
       });
       await visit.#cage.awaitSocket('hw', insidePaths.libvirtSocket, 10_000);
       for (const disk of request.disks) await visit.#cage.awaitSocket('hw', stepsOf(diskSocketInside(disk)), 5_000);
-      await holding;
+      await plugging;
     } catch (error) {
       await visit.end();
       throw error;
@@ -113,8 +112,11 @@ export class Visit {
       throw new HomewardError('damaged-file', `The record of a visit, ${file}, cannot be read.`, { cause });
     }
     const visit = new Visit(record, options);
-    if (await visit.#cage.adopt()) await visit.#listen();
-    else await visit.setState('gone');
+    if (await visit.#cage.adopt()) {
+      await visit.#listen();
+      // A visitor without a network is better than none.
+      visit.#plugNics().catch(options.onFault);
+    } else await visit.setState('gone');
     return visit;
   }
 
@@ -231,17 +233,18 @@ export class Visit {
   }
 
   async #listen(): Promise<void> {
-    const { visit, disks, nics } = this.#record.request;
+    const { visit, disks } = this.#record.request;
     await this.#ownDoor.open(ownLibvirtSocket, async (socket) =>
       splice(socket, await this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000)),
     );
     await this.#ownDoor.open(holderFiles.engine, (socket, signal) => this.#carryHome(socket, signal));
     for (const [at, disk] of disks.entries()) await this.#door(diskSocketName(at), { kind: 'disk', visit, disk });
-    for (let nic = 0; nic < nics; nic += 1) {
-      const open = (signal: AbortSignal) =>
-        this.#peers.requestStream(this.peer, { kind: 'frames', visit, nic }, signal);
-      await this.#doors.open(nicSocketName(nic), (socket, signal) => carryFrames(socket, open, signal));
-    }
+  }
+
+  /** From here on the visit's QEMU may connect its NICs. Also without one the holder runs: a migration is near. */
+  async #plugNics(): Promise<void> {
+    await this.#holder.start();
+    for (let nic = 0; nic < this.request.nics; nic += 1) (await this.#holder.ask({ kind: 'frames', nic })).destroy();
   }
 
   #door(fileName: string, wish: StreamWish): Promise<void> {
@@ -252,10 +255,9 @@ export class Visit {
 
   /** For as long as this connection to the laptop lasts; the holder asks for the next. */
   async #carryHome(socket: Socket, signal: AbortSignal): Promise<void> {
-    const { name } = await wishOf(socket);
     let wire: Duplex;
     try {
-      wire = await this.#peers.requestStream(this.peer, { kind: 'migration', visit: this.id, name }, signal);
+      wire = await this.#peers.requestStream(this.peer, wishHome(this.id, await wishOf(socket)), signal);
     } catch (thrown) {
       refuse(socket, thrown);
       return;
@@ -288,6 +290,18 @@ export class Visit {
 const ownLibvirtSocket = 'libvirt.sock';
 /** For what a visit writes besides guest memory: logs, firmware variables. */
 const fileAllowanceBytes = 256 * 1024 * 1024;
+
+/** What the stream holder asks the engine for, as the laptop knows it. @throws HomewardError `refused` */
+function wishHome(visit: string, wish: HeldStream): StreamWish {
+  switch (wish.kind) {
+    case 'migration':
+      return { kind: 'migration', visit, name: wish.name };
+    case 'frames':
+      return { kind: 'frames', visit, nic: wish.nic };
+    default:
+      throw new HomewardError('refused', `Nothing of the kind ${wish.kind} leads home.`);
+  }
+}
 
 /** A path below /hw as the steps that lead there from the outer folder. */
 function stepsOf(inside: string): string[] {

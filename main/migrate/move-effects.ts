@@ -395,7 +395,10 @@ export class MoveEffects implements Effects {
   async #restoreBalloon(run: MoveRun, connection: Connection): Promise<void> {
     const { balloonBytes } = run.data;
     if (balloonBytes === undefined || run.state.outcome === 'lost') return;
-    await restore(connection, this.#options.vm.uuid, balloonBytes);
+    const { uuid } = this.#options.vm;
+    // A guest that has shut down meanwhile begins anew with all of its memory.
+    if ((await see(() => Promise.resolve(connection), uuid, false)) === 'absent') return;
+    await restore(connection, uuid, balloonBytes);
   }
 
   #source(run: MoveRun): Promise<Connection> {
