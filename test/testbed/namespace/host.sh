@@ -8,7 +8,10 @@ folder=$bed/$name
 
 hostname "$name"
 ip link set lo up
-ip link add name eth0 type veth peer name "$name" netns 1
+# A machine that is switched off and on keeps its address on the wire, and its neighbours need not learn another.
+# shellcheck disable=SC2046
+mac=$(printf '02:00:%02x:%02x:%02x:%02x' $(echo "$address" | tr . ' '))
+ip link add name eth0 address "$mac" type veth peer name "$name" netns 1
 ip addr add "$address/24" dev eth0
 ip link set eth0 up multicast on
 ip route add 224.0.0.0/4 dev eth0
