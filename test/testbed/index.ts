@@ -13,3 +13,4 @@ export const createBed = (options?: BedOptions): Promise<Bed> => Bed.create(opti
 export { BedEngine, type BedEngineOptions, homeward, pairEngines } from './engines.ts';
 export { type GuestProcess, guestProcesses } from './places.ts';
 export { Scene, type SceneOptions } from './scene.ts';
+export { SlowHome } from './slow.ts';
