@@ -109,6 +109,12 @@ async function sourcesKey(files: readonly string[]): Promise<string> {
   return hash.digest('hex').slice(0, 16);
 }
 
+/** Whether `cached` would find it built. */
+export async function isCached(files: readonly string[]): Promise<boolean> {
+  const key = await sourcesKey(files);
+  return await exists(join(await cacheFolder(key), key, template));
+}
+
 /** In the repository; where that is another user's, readable but not ours to write, a folder of our own. */
 async function cacheFolder(key: string): Promise<string> {
   const inRepository = join(repository, '.cache/guest');

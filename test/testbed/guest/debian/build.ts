@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sh } from '../../command.ts';
-import { bootAreaBytes, cached, makeBootArea, packInitrd, sources, template } from '../build.ts';
+import { bootAreaBytes, cached, isCached, makeBootArea, packInitrd, sources, template } from '../build.ts';
 import { takeKernel } from '../kernel.ts';
 
 const packages = ['ffmpeg', 'gcc', 'libc6-dev', 'make', 'qemu-guest-agent'];
@@ -21,13 +21,18 @@ const ownSources = [
   ...workloads.map((name) => `workloads/${name}`),
 ];
 
+const allSources = ['build.ts', 'kernel.ts', 'udhcpc', 'workload.c', ...ownSources.map((file) => `debian/${file}`)];
+
 /**
  * A Debian 12 with real work to do, on a disk that boots by itself: the small guest's boot area, then its root file system.
  * Built once, without root; needs, beyond what the small guest needs, mmdebstrap, uidmap, genext2fs and e2fsprogs.
  */
 export async function buildDebianGuest(): Promise<{ readonly template: string }> {
-  const files = ['build.ts', 'kernel.ts', 'udhcpc', 'workload.c', ...ownSources.map((file) => `debian/${file}`)];
-  return { template: join(await cached(files, buildInto), template) };
+  return { template: join(await cached(allSources, buildInto), template) };
+}
+
+export function isDebianGuestBuilt(): Promise<boolean> {
+  return isCached(allSources);
 }
 
 async function buildInto(folder: string): Promise<void> {
