@@ -138,8 +138,12 @@ export class Agent {
   async #file<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
     const handle = await this.#question('guest-file-open', FileHandle, { path, mode: 'r' });
     if (handle === undefined) return undefined;
-    const text = await this.#question('guest-file-read', FileContent, { handle, count: 4_096 });
-    await this.#ask({ execute: 'guest-file-close', arguments: { handle } });
+    let text: string | undefined;
+    try {
+      text = await this.#question('guest-file-read', FileContent, { handle, count: 4_096 });
+    } finally {
+      await this.#ask({ execute: 'guest-file-close', arguments: { handle } });
+    }
     if (text === undefined) return undefined;
     const read = schema.safeParse(text);
     if (!read.success) throw new Nonsense(path);
@@ -147,6 +151,8 @@ export class Agent {
   }
 
   async #program(): Promise<string | undefined> {
+    // What it starts and will not tell of would only be work for the guest.
+    if (this.#refused.has('guest-exec-status')) return undefined;
     const started = await this.#question('guest-exec', ProcessId, processList);
     if (started === undefined) return undefined;
     for (let waitedMs = 0; waitedMs < execPatienceMs; waitedMs += execLookMs) {

@@ -176,7 +176,10 @@ export class HomeWatch {
 
   async #read(connection: Connection): Promise<void> {
     const isAnyRunning = this.domains().some(({ state }) => state === 'running' || state === 'blocked');
-    if (!isAnyRunning) return;
+    if (!isAnyRunning) {
+      this.#agents.clear();
+      return;
+    }
     const { clock, onReading } = this.#options;
     const records = await pollStats(connection);
     const at = clock.now();

@@ -112,6 +112,23 @@ describe('Agent', () => {
     expect(agent.trouble).toBeUndefined();
   });
 
+  it('starts nothing in a guest that will not tell what became of it', async () => {
+    const { tickAt, asked } = fake({ 'guest-exec': () => ({ pid: 7 }), 'guest-get-load': () => ({ load1m: 1 }) });
+    await tickAt(0);
+    await tickAt(10);
+    expect(asked.filter((name) => name === 'guest-exec')).toHaveLength(1);
+  });
+
+  it('closes a file of which it was told nonsense', async () => {
+    const { tickAt, asked, agent } = fake({
+      ...files({ '/proc/loadavg': () => '' }),
+      'guest-file-read': () => ({ 'buf-b64': 1 }),
+    });
+    await tickAt(0);
+    expect(asked).toContain('guest-file-close');
+    expect(agent.trouble).toBe('nonsense');
+  });
+
   it('gives up on a program that does not end in the guest', async () => {
     const { tickAt, asked } = fake({
       'guest-exec': () => ({ pid: 7 }),
