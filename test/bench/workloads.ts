@@ -32,10 +32,10 @@ const patienceMs = 1_800_000;
 
 /** Guest's program and its argument, by name; `isCompute` tells which goal it has. */
 const workloads = [
-  { name: 'encode', words: 'encode 20', isCompute: true },
+  { name: 'encode', words: 'encode 15', isCompute: true },
   { name: 'copy-file', words: 'copy-file 3', isCompute: false },
   { name: 'copy-files', words: 'copy-files 3', isCompute: false },
-  { name: 'build', words: 'build 12', isCompute: true },
+  { name: 'build', words: 'build 4', isCompute: true },
 ] as const;
 type Workload = (typeof workloads)[number];
 
