@@ -117,6 +117,12 @@ export class HomeDisk {
     return this.#paths.nbd;
   }
 
+  /** Which daemon serves: another text after each start of one. */
+  get daemon(): string {
+    const { bootId, pid, startTime } = this.#record;
+    return `${bootId}/${pid}/${startTime}`;
+  }
+
   get targets(): readonly string[] {
     return this.#targets;
   }

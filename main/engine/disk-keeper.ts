@@ -1,5 +1,7 @@
 import type { Vm } from '../../shared/model/vm.ts';
+import { sentencesOf } from '../migrate/index.ts';
 import type { Adoption, AdoptionStore } from './adoption-store.ts';
+import type { DiskStory } from './disk-findings.ts';
 import type { Fleet } from './fleet.ts';
 import type { HomeServices } from './home-services.ts';
 import type { Journal } from './journal.ts';
@@ -12,11 +14,14 @@ export interface DiskKeeperOptions {
   readonly moves: Pick<Moves, 'isMoving'>;
   readonly journal: Pick<Journal, 'append'>;
   readonly onFault: (what: string, thrown: unknown) => void;
+  /** Default: the clock. */
+  readonly now?: () => Date;
 }
 
 const lookEveryMs = 3_000;
 /** After something that did not work: a full drive is not full a moment later only. */
 const lookAgainAfterMs = 30_000;
+const restartsKept = 20;
 
 /**
  * Keeps the disks of VMs served: a storage daemon that was killed is started again, here or away somebody waits for it.
@@ -26,12 +31,18 @@ const lookAgainAfterMs = 30_000;
 export class DiskKeeper {
   readonly #options: DiskKeeperOptions;
   readonly #notBeforeMs = new Map<string, number>();
+  /** By VM, the daemon that served when it was last looked at. */
+  readonly #daemons = new Map<string, string>();
+  readonly #restarts = new Map<string, readonly Date[]>();
+  readonly #down = new Map<string, { readonly since: Date; readonly sentence: string }>();
+  readonly #now: () => Date;
   readonly #told = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
 
   constructor(options: DiskKeeperOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => new Date());
   }
 
   start(): void {
@@ -42,13 +53,28 @@ export class DiskKeeper {
     clearInterval(this.#timer);
   }
 
+  /** Since this engine began. */
+  story(vm: string): DiskStory {
+    const down = this.#down.get(vm);
+    return {
+      restarts: this.#restarts.get(vm) ?? [],
+      ...(down === undefined ? {} : { down }),
+      stopped: this.#told.has(vm),
+    };
+  }
+
   /** Never throws, never overlaps itself. */
   async look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
     const vms = this.#options.fleet.list();
     for (const adoption of this.#options.adoptions.all()) {
-      if (!this.#options.adoptions.isReady(adoption.vm)) continue;
+      if (!this.#options.adoptions.isReady(adoption.vm)) {
+        // Ended on purpose, or about to be.
+        this.#daemons.delete(adoption.vm);
+        this.#down.delete(adoption.vm);
+        continue;
+      }
       if ((this.#notBeforeMs.get(adoption.vm) ?? 0) > performance.now()) continue;
       try {
         await this.#keep(
@@ -57,6 +83,8 @@ export class DiskKeeper {
         );
       } catch (thrown) {
         this.#notBeforeMs.set(adoption.vm, performance.now() + lookAgainAfterMs);
+        const { since } = this.#down.get(adoption.vm) ?? { since: this.#now() };
+        this.#down.set(adoption.vm, { since, sentence: sentencesOf(thrown) });
         this.#options.onFault(`serving the disk of ${adoption.name}`, thrown);
       }
     }
@@ -64,9 +92,18 @@ export class DiskKeeper {
   }
 
   async #keep(adoption: Adoption, vm: Vm | undefined): Promise<void> {
-    await this.#options.services.refresh(adoption);
+    const { disk } = await this.#options.services.refresh(adoption);
+    this.#noteDaemon(adoption.vm, disk.daemon);
     if (vm?.place.kind === 'home' && vm.state === 'paused') await this.#tell(vm);
     else this.#told.delete(adoption.vm);
+  }
+
+  #noteDaemon(vm: string, daemon: string): void {
+    const before = this.#daemons.get(vm);
+    this.#daemons.set(vm, daemon);
+    this.#down.delete(vm);
+    if (before === undefined || before === daemon) return;
+    this.#restarts.set(vm, [...(this.#restarts.get(vm) ?? []), this.#now()].slice(-restartsKept));
   }
 
   /** Once each time that it stops. */

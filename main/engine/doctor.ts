@@ -6,6 +6,8 @@ import type { Monitor } from '../monitor/index.ts';
 import { findCommand } from '../process/index.ts';
 import type { AdoptionStore } from './adoption-store.ts';
 import { agentFindings } from './agent-findings.ts';
+import { diskFindings } from './disk-findings.ts';
+import type { DiskKeeper } from './disk-keeper.ts';
 import type { Fleet } from './fleet.ts';
 import type { HomeServices } from './home-services.ts';
 import type { Hosts } from './hosts.ts';
@@ -18,6 +20,7 @@ export interface DoctorOptions {
   readonly monitor: Pick<Monitor, 'agentTrouble'>;
   readonly adoptions: Pick<AdoptionStore, 'get'>;
   readonly services: Pick<HomeServices, 'refresh'>;
+  readonly disks: Pick<DiskKeeper, 'story'>;
   readonly homeFacts: () => Promise<HostFacts>;
   readonly ownName: () => Promise<OwnName>;
   /** Of lid, battery and network. */
@@ -133,7 +136,7 @@ export class Doctor {
   }
 
   async #vms(): Promise<Finding[]> {
-    const { fleet, adoptions, services, hosts, monitor } = this.#options;
+    const { fleet, adoptions, services, disks, hosts, monitor } = this.#options;
     const findings: Finding[] = [];
     for (const vm of fleet.list()) {
       findings.push(...agentFindings(vm, monitor.agentTrouble(vm.uuid)));
@@ -153,15 +156,7 @@ export class Doctor {
         () => undefined,
         (thrown: unknown) => sentencesOf(thrown),
       );
-      if (trouble !== undefined) {
-        findings.push({
-          id: `disk-${vm.uuid}`,
-          severity: 'problem',
-          title: `The disk of ${vm.name} is not served`,
-          detail: trouble,
-          remedy: 'Until it is, the VM cannot start; one that runs stalls and goes on once it is served again.',
-        });
-      }
+      findings.push(...diskFindings(vm, disks.story(vm.uuid), trouble, Date.now()));
       findings.push(...placeFindings(vm, hosts.list(), Date.now()));
     }
     return findings;

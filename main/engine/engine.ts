@@ -222,6 +222,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     monitor,
     adoptions,
     services,
+    disks,
     homeFacts: () => homeFacts.read(),
     ownName: () => ownName(),
     power: () => powerFindings(power),

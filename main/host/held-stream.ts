@@ -8,8 +8,12 @@ import { connectUnixSocket } from '../link/index.ts';
 /**
  * `migrate`: to the visit's libvirtd, for one migrate call. `migration`: where QEMU's stream crosses, to the holder for
  * one that comes in, to the engine for one that goes home. `listen`: the holder awaits QEMU's stream home from here on.
+ * `frames`: the holder lets QEMU's NIC in from here on; to the engine, home's end of that NIC.
  */
-export const HeldStream = z.strictObject({ kind: z.enum(['migrate', 'migration', 'listen']), name: SocketName });
+export const HeldStream = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.enum(['migrate', 'migration', 'listen']), name: SocketName }),
+  z.strictObject({ kind: z.literal('frames'), nic: z.int().min(0).max(7) }),
+]);
 export type HeldStream = z.infer<typeof HeldStream>;
 
 const maxLineBytes = 4_096;

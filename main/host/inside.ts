@@ -13,6 +13,17 @@ export const insidePaths = {
   libvirtSocket: ['run', 'libvirt', 'libvirt-sock'],
 } as const;
 
+/**
+ * Where libvirtd keeps the status of its domain, the sockets and keys of its QEMU, and QEMU's log. It must be able to write them
+ * at every step of a move, or it ends the VM; so they are in memory, whatever else fills the disk.
+ */
+export const statusFolders: readonly string[] = [
+  'run/libvirt/qemu',
+  'config/libvirt/qemu/lib',
+  'config/libvirt/qemu/channel',
+  'cache/libvirt/qemu/log',
+].map((folder) => `${insidePaths.home}/${folder}`);
+
 export const user = { name: 'visitor', uid: 1000 } as const;
 
 /** Loopback port, in the visit's own network namespace, that stands for guest NIC `nic`. */

@@ -10,7 +10,7 @@ import { access, lstat, readFile, readlink, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { ChildRecord, endsWithin, forgetRecord, isAlive, readRecord, spawnDetached, stop } from '../process/index.ts';
-import { insideEnvironment, insidePaths, user } from './inside.ts';
+import { insideEnvironment, insidePaths, statusFolders, user } from './inside.ts';
 
 export interface SandboxSpec {
   readonly hostname: string;
@@ -59,6 +59,7 @@ export function bwrapArguments(spec: SandboxSpec, rootEntries: readonly RootEntr
     ...['--ro-bind', '/sys/devices/system', '/sys/devices/system'],
     ...[...tmpfs('/tmp'), ...tmpfs('/run'), '--dir', '/var'],
     ...['--bind', spec.home, insidePaths.home, '--ro-bind', spec.up, insidePaths.up],
+    ...statusFolders.flatMap((folder) => ['--perms', '0700', ...tmpfs(folder)]),
     ...(spec.migration ? ['--bind', spec.migration.outside, spec.migration.inside] : []),
     ...['--remount-ro', '/dev', '--remount-ro', '/'],
     ...Object.entries(insideEnvironment).flatMap(([name, value]) => ['--setenv', name, value]),

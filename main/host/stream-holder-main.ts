@@ -1,9 +1,11 @@
 /**
- * A visit's ends of the streams of migrations, in a process of its own. libvirt takes a client that is gone for one that
- * has given up, and QEMU a lost connection for a lost machine; an engine that is killed, or begun anew, is neither.
+ * A visit's ends of the streams of migrations and of its NICs, in a process of its own. libvirt takes a client that is
+ * gone for one that has given up, and QEMU a lost connection for a lost machine or a card pulled out; an engine that is
+ * killed, or begun anew, is none of these.
  *
  *     engine ──── sessions ─── call ────── the visit's libvirtd
- *       └──────── sessions ─── carrier ─── the visit's QEMU, which listens (out) or connects (home)
+ *       ├──────── sessions ─── carrier ─── the visit's QEMU, which listens (out) or connects (home)
+ *       └──────── streams ──── frames ──── its NICs
  */
 import { hash } from 'node:crypto';
 import { rm, symlink } from 'node:fs/promises';
@@ -14,9 +16,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HomewardError } from '../../shared/errors.ts';
 import { Carrier, type StreamEnd, serveUnixSocket, type UnixServer } from '../link/index.ts';
 import { Cage } from './cage.ts';
+import { carryFrames } from './frame-door.ts';
 import { HeldCall } from './held-call.ts';
 import { askForStream, grant, type HeldStream, refuse, wishOf } from './held-stream.ts';
-import { insidePaths } from './inside.ts';
+import { insidePaths, nicSocketName } from './inside.ts';
+import { SocketDoor } from './socket-door.ts';
 import { holderFiles } from './stream-holder.ts';
 
 /** A laptop that has only just come back may not know the visit yet. */
@@ -37,6 +41,9 @@ const cage = new Cage(folder);
 const held = new Map<string, Promise<Held>>();
 /** By name, until QEMU has come. */
 const listeners = new Map<string, Promise<UnixServer>>();
+const nicDoors = new SocketDoor(cage.path('up'), (fault) => process.stderr.write(`${String(fault)}\n`));
+/** NICs that are plugged in. */
+let nics = 0;
 let usedAtMs = performance.now();
 
 async function inside(target: 'hw' | 'm', steps: readonly string[], patienceMs: number): Promise<Duplex> {
@@ -113,7 +120,7 @@ async function giveWires(carrier: Carrier, name: string, over: AbortSignal): Pro
   let refusedSinceMs: number | undefined;
   while (!over.aborted) {
     try {
-      const wire = await askForStream(join(folder, holderFiles.engine), { kind: 'migration', name }, over);
+      const wire = await askEngine({ kind: 'migration', name }, over);
       refusedSinceMs = undefined;
       await carrier.attach(wire);
     } catch (thrown) {
@@ -122,6 +129,33 @@ async function giveWires(carrier: Carrier, name: string, over: AbortSignal): Pro
       if (refusedSinceMs !== undefined && performance.now() - refusedSinceMs > refusedForMs) carrier.destroy();
     }
     await sleep(askAgainMs);
+  }
+}
+
+const askEngine = (wish: HeldStream, over: AbortSignal): Promise<Socket> =>
+  askForStream(join(folder, holderFiles.engine), wish, over);
+
+async function letIn(nic: number): Promise<void> {
+  await nicDoors.open(nicSocketName(nic), async (socket, over) => {
+    nics += 1;
+    try {
+      await carryFrames(socket, () => framesHome(nic, over), over);
+    } finally {
+      nics -= 1;
+      usedAtMs = performance.now();
+    }
+  });
+}
+
+/** However long it takes: meanwhile the guest's cable is out. */
+async function framesHome(nic: number, over: AbortSignal): Promise<Duplex> {
+  for (;;) {
+    over.throwIfAborted();
+    try {
+      return await askEngine({ kind: 'frames', nic }, over);
+    } catch {
+      await sleep(askAgainMs, undefined, { signal: over });
+    }
   }
 }
 
@@ -137,21 +171,24 @@ async function serve(socket: Socket): Promise<void> {
   }
 }
 
-async function endOf({ kind, name }: HeldStream): Promise<Held | undefined> {
-  switch (kind) {
+async function endOf(wish: HeldStream): Promise<Held | undefined> {
+  switch (wish.kind) {
     case 'migrate':
-      return callEnd(name);
+      return callEnd(wish.name);
     case 'migration':
-      return qemuEnd(name);
+      return qemuEnd(wish.name);
     case 'listen':
-      await listen(name);
+      await listen(wish.name);
+      return undefined;
+    case 'frames':
+      await letIn(wish.nic);
       return undefined;
     default:
-      return kind satisfies never;
+      return wish satisfies never;
   }
 }
 
 await serveUnixSocket(join(folder, holderFiles.holder), (socket) => void serve(socket));
 setInterval(() => {
-  if (held.size === 0 && performance.now() - usedAtMs > idleForMs) process.exit(0);
+  if (held.size === 0 && nics === 0 && performance.now() - usedAtMs > idleForMs) process.exit(0);
 }, lookIdleEveryMs);

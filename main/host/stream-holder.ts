@@ -21,8 +21,8 @@ const lookAgainMs = 20;
 const stopGraceMs = 2_000;
 
 /**
- * The engine's handle of the process that holds a visit's ends of migrations (stream-holder-main.ts). It outlives the
- * engine; the next one finds it. One that nobody has needed for a while ends itself, and is started again when wanted.
+ * The engine's handle of the process that holds a visit's ends of migrations and NICs (stream-holder-main.ts). It outlives
+ * the engine; the next one finds it. One that nobody has needed for a while ends itself, and is started again when wanted.
  */
 export class StreamHolder {
   readonly #folder: string;
@@ -44,7 +44,7 @@ export class StreamHolder {
     await this.#starting;
   }
 
-  /** Resolves with the stream; for `listen` once QEMU may come. @throws HomewardError `timeout`, or as the holder gave it */
+  /** Resolves with the stream; for `listen` and `frames` once QEMU may come. @throws HomewardError `timeout`, or as the holder gave it */
   async ask(wish: HeldStream): Promise<Duplex> {
     const deadline = performance.now() + startDeadlineMs;
     for (;;) {

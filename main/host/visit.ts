@@ -20,9 +20,8 @@ import {
   diskSocketInside,
   readCacheSwitch,
 } from './disk-cache.ts';
-import { carryFrames } from './frame-door.ts';
 import { grant, type HeldStream, refuse, wishOf } from './held-stream.ts';
-import { diskSocketName, insidePaths, nicEnd, nicPort, nicSocketName } from './inside.ts';
+import { diskSocketName, insidePaths, nicEnd, nicPort } from './inside.ts';
 import type { Peers } from './peers.ts';
 import { SocketDoor } from './socket-door.ts';
 import { holderFiles, StreamHolder } from './stream-holder.ts';
@@ -45,12 +44,15 @@ export interface VisitOptions {
 export class Visit {
   readonly #cage: Cage;
   readonly #peers: Peers;
-  /** Towards the laptop: disks, NICs. */
+  /** Towards the laptop: disks. */
   readonly #doors: SocketDoor;
   /** Out of the visit's sight: its libvirtd, for the engine alone, and the laptop, for the stream holder. */
   readonly #ownDoor: SocketDoor;
   readonly #holder: StreamHolder;
+  readonly #onFault: (error: unknown) => void;
   #record: VisitRecord;
+  /** What of the record is not on the disk: nothing, something, or something of which it was told why. */
+  #unsaved: 'no' | 'yes' | 'told' = 'no';
   #streams = 0;
   #ended = false;
 
@@ -61,6 +63,7 @@ export class Visit {
     this.#doors = new SocketDoor(this.#cage.path('up'), options.onFault);
     this.#ownDoor = new SocketDoor(this.#cage.path(), options.onFault);
     this.#holder = new StreamHolder(options.folder);
+    this.#onFault = options.onFault;
   }
 
   /** Starts the sandbox; returns once its libvirtd and its disk caches answer. */
@@ -75,9 +78,9 @@ export class Visit {
       const caches = await visit.#furnish();
       await visit.#save();
       await visit.#listen();
-      // A process takes its time to start, and the first migration is near.
-      const holding = visit.#holder.start();
-      holding.catch(() => undefined);
+      // The holder takes its time to start.
+      const plugging = visit.#plugNics();
+      plugging.catch(() => undefined);
       await visit.#cage.start({
         hostname: `visit-${request.visit.slice(0, 12)}`,
         kvm: request.accel === 'kvm',
@@ -91,7 +94,7 @@ export class Visit {
       });
       await visit.#cage.awaitSocket('hw', insidePaths.libvirtSocket, 10_000);
       for (const disk of request.disks) await visit.#cage.awaitSocket('hw', stepsOf(diskSocketInside(disk)), 5_000);
-      await holding;
+      await plugging;
     } catch (error) {
       await visit.end();
       throw error;
@@ -109,8 +112,11 @@ export class Visit {
       throw new HomewardError('damaged-file', `The record of a visit, ${file}, cannot be read.`, { cause });
     }
     const visit = new Visit(record, options);
-    if (await visit.#cage.adopt()) await visit.#listen();
-    else await visit.setState('gone');
+    if (await visit.#cage.adopt()) {
+      await visit.#listen();
+      // A visitor without a network is better than none.
+      visit.#plugNics().catch(options.onFault);
+    } else await visit.setState('gone');
     return visit;
   }
 
@@ -154,12 +160,23 @@ export class Visit {
     return `qemu:///session?socket=${this.#cage.path(ownLibvirtSocket)}`;
   }
 
+  /** Holds at once; on a disk that is full it is written down with a later call, also one that changes nothing. */
   async setState(state: VisitState): Promise<void> {
-    if (this.#ended || state === this.#record.state) return;
-    this.#record = { ...this.#record, state };
-    await this.#save();
-    // From here on home does not write any more, so what is read may be kept.
-    if (state === 'running') await writeFile(this.#cage.path('up', readCacheSwitch), '', { mode: 0o600 });
+    if (this.#ended) return;
+    if (state !== this.#record.state) {
+      this.#record = { ...this.#record, state };
+      if (this.#unsaved === 'no') this.#unsaved = 'yes';
+    }
+    if (this.#unsaved === 'no') return;
+    try {
+      await this.#save();
+      // From here on home does not write any more, so what is read may be kept.
+      if (state === 'running') await writeFile(this.#cage.path('up', readCacheSwitch), '', { mode: 0o600 });
+      this.#unsaved = 'no';
+    } catch (thrown) {
+      if (this.#unsaved === 'yes') this.#onFault(thrown);
+      this.#unsaved = 'told';
+    }
   }
 
   isUp(): Promise<boolean> {
@@ -216,17 +233,18 @@ export class Visit {
   }
 
   async #listen(): Promise<void> {
-    const { visit, disks, nics } = this.#record.request;
+    const { visit, disks } = this.#record.request;
     await this.#ownDoor.open(ownLibvirtSocket, async (socket) =>
       splice(socket, await this.#cage.connect('hw', insidePaths.libvirtSocket, 5_000)),
     );
     await this.#ownDoor.open(holderFiles.engine, (socket, signal) => this.#carryHome(socket, signal));
     for (const [at, disk] of disks.entries()) await this.#door(diskSocketName(at), { kind: 'disk', visit, disk });
-    for (let nic = 0; nic < nics; nic += 1) {
-      const open = (signal: AbortSignal) =>
-        this.#peers.requestStream(this.peer, { kind: 'frames', visit, nic }, signal);
-      await this.#doors.open(nicSocketName(nic), (socket, signal) => carryFrames(socket, open, signal));
-    }
+  }
+
+  /** From here on the visit's QEMU may connect its NICs. Also without one the holder runs: a migration is near. */
+  async #plugNics(): Promise<void> {
+    await this.#holder.start();
+    for (let nic = 0; nic < this.request.nics; nic += 1) (await this.#holder.ask({ kind: 'frames', nic })).destroy();
   }
 
   #door(fileName: string, wish: StreamWish): Promise<void> {
@@ -237,10 +255,9 @@ export class Visit {
 
   /** For as long as this connection to the laptop lasts; the holder asks for the next. */
   async #carryHome(socket: Socket, signal: AbortSignal): Promise<void> {
-    const { name } = await wishOf(socket);
     let wire: Duplex;
     try {
-      wire = await this.#peers.requestStream(this.peer, { kind: 'migration', visit: this.id, name }, signal);
+      wire = await this.#peers.requestStream(this.peer, wishHome(this.id, await wishOf(socket)), signal);
     } catch (thrown) {
       refuse(socket, thrown);
       return;
@@ -273,6 +290,18 @@ export class Visit {
 const ownLibvirtSocket = 'libvirt.sock';
 /** For what a visit writes besides guest memory: logs, firmware variables. */
 const fileAllowanceBytes = 256 * 1024 * 1024;
+
+/** What the stream holder asks the engine for, as the laptop knows it. @throws HomewardError `refused` */
+function wishHome(visit: string, wish: HeldStream): StreamWish {
+  switch (wish.kind) {
+    case 'migration':
+      return { kind: 'migration', visit, name: wish.name };
+    case 'frames':
+      return { kind: 'frames', visit, nic: wish.nic };
+    default:
+      throw new HomewardError('refused', `Nothing of the kind ${wish.kind} leads home.`);
+  }
+}
 
 /** A path below /hw as the steps that lead there from the outer folder. */
 function stepsOf(inside: string): string[] {

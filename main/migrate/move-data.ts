@@ -7,8 +7,10 @@ import { MigrationFolder, SocketName } from '../../shared/wire.ts';
 const StateSchema = z.object({
   phase: Phase,
   direction: Direction,
+  flipAsked: z.boolean().optional(),
   flipped: z.boolean(),
   handedOver: z.boolean().optional(),
+  deaf: z.boolean().optional(),
   cancelAsked: z.boolean(),
   looking: z.boolean(),
   outcome: z.enum(['done', 'failed', 'lost']).optional(),

@@ -1,18 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import type { MoveEvent, MoveState } from '../../shared/machine/move-machine.ts';
 import type { Seen } from '../../shared/machine/verdict.ts';
 import type { Direction } from '../../shared/model/move.ts';
+import type { VisitEnd } from '../../shared/model/visit-end.ts';
 import { type BalloonStats, usedBytes } from '../../shared/plan/balloon.ts';
 import { type MovePlan, outOfTime, planned } from '../../shared/plan/homecoming.ts';
 import { PlanWatch } from '../../shared/plan/plan-watch.ts';
 import type { VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
-import { type Connection, LibvirtError, libvirtErrorCode, type MigrateFlag, placeDomain } from '../libvirt/index.ts';
+import { type Connection, type MigrateFlag, placeDomain } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
 import { deflatesAtNeed, restore, shrink, steadyStats } from '../memory/index.ts';
 import { measureDirtyRate } from '../monitor/index.ts';
 import type { LocalVm } from './local-vm.ts';
+import { migrationStatus } from './migration-status.ts';
 import type { Effects, MoveRun } from './move-run.ts';
 import { needWhatWasAsked } from './offer.ts';
 import { probe } from './probe.ts';
@@ -55,7 +56,11 @@ const callPatienceMs = 30_000;
 const callLeftAloneMs = 10_000;
 /** Without both its ends a migration cannot end well; a call that ends well does so within a moment of it. */
 const sourcePatienceMs = 10_000;
+/** Of a host that was started anew, or knows nothing of the visit and refuses its streams, nothing is on its way any more. */
+const afterRestartMs = 1_500;
 const sourceEveryMs = 1_000;
+/** A QEMU that waits for a page hears no signal but the last, which libvirt sends after ten seconds. */
+const destroyDeadlineMs = 25_000;
 /** Until the link has been back for a moment, a new attempt would meet the same break. */
 const afterLinkUpMs = 1_000;
 const MiB = 1024 * 1024;
@@ -268,7 +273,8 @@ export class MoveEffects implements Effects {
 
   /**
    * A call that an earlier engine began may still be under way in its process. Most end by themselves soon; one that does
-   * not is called off, which libvirt refuses once the VM has flipped. Until it has ended, what both ends say means nothing.
+   * not is called off, which libvirt refuses once the VM has flipped, or flipped where that engine has asked for it. Until it
+   * has ended, what both ends say means nothing.
    */
   async #callEnded(run: MoveRun): Promise<boolean> {
     const { vm, visitLink, link } = this.#options;
@@ -290,8 +296,9 @@ export class MoveEffects implements Effects {
         return true;
       }
       if (waitedMs < callLeftAloneMs) continue;
+      const flips = run.state.flipAsked === true;
       await this.#source(run)
-        .then((source) => source.abortJob(vm.uuid))
+        .then((source) => (flips ? source.startPostCopy(vm.uuid) : source.abortJob(vm.uuid)))
         .catch(() => undefined);
     }
   }
@@ -302,7 +309,7 @@ export class MoveEffects implements Effects {
    */
   async #withoutSource(run: MoveRun): Promise<Seen> {
     const { vm, visitLink } = this.#options;
-    const deadline = performance.now() + this.#sourcePatienceMs;
+    const deadline = performance.now() + patienceWith(await this.#visitInfo(), this.#sourcePatienceMs);
     try {
       const destination = run.move.direction === 'home' ? vm.connection : await visitLink.connection();
       while (isInPostCopy(await destination.state(vm.uuid))) {
@@ -325,10 +332,11 @@ export class MoveEffects implements Effects {
   async #endWithItsEnds(run: MoveRun, name: string, callOver: AbortSignal): Promise<void> {
     let goneSinceMs: number | undefined;
     while (!callOver.aborted) {
-      const gone =
-        (await this.#visitState()) === 'gone' || (run.state.flipped && (await this.#see(run, false)) === 'absent');
+      const visit = await this.#visitInfo();
+      const gone = visit?.state === 'gone' || (run.state.flipped && (await this.#see(run, false)) === 'absent');
       goneSinceMs = gone ? (goneSinceMs ?? performance.now()) : undefined;
-      if (goneSinceMs !== undefined && performance.now() - goneSinceMs > this.#sourcePatienceMs) {
+      const patienceMs = patienceWith(visit, this.#sourcePatienceMs);
+      if (goneSinceMs !== undefined && performance.now() - goneSinceMs > patienceMs) {
         if (!callOver.aborted) await this.#options.visitLink.endMigration(name);
         return;
       }
@@ -355,7 +363,10 @@ export class MoveEffects implements Effects {
       await vm.disk.revoke('home');
       // A client that died between finish and confirm leaves the handed-over source stopped at home.
       if (direction === 'out') await removeStopped(vm);
-      if (run.state.resumeSource === true) await wakeStopped(await visitLink.connection(), vm.uuid);
+      if (run.state.resumeSource === true) {
+        await removeReceiver(vm);
+        await wakeStopped(await visitLink.connection(), vm.uuid);
+      }
       return;
     }
     // The VM is at home, or nowhere: the visitor is fenced before home may write again.
@@ -366,8 +377,9 @@ export class MoveEffects implements Effects {
       await removeRest(vm, run.state);
       await this.#options.recordPlace(run);
     }
-    if (run.state.resumeSource === true) await wakeStopped(vm.connection, vm.uuid);
+    // A receiver that has never run must not begin to when the source goes on; one that cannot be met is fenced.
     await this.#endVisit();
+    if (run.state.resumeSource === true) await wakeStopped(vm.connection, vm.uuid);
     await this.#restoreBalloon(run, vm.connection);
   }
 
@@ -383,7 +395,10 @@ export class MoveEffects implements Effects {
   async #restoreBalloon(run: MoveRun, connection: Connection): Promise<void> {
     const { balloonBytes } = run.data;
     if (balloonBytes === undefined || run.state.outcome === 'lost') return;
-    await restore(connection, this.#options.vm.uuid, balloonBytes);
+    const { uuid } = this.#options.vm;
+    // A guest that has shut down meanwhile begins anew with all of its memory.
+    if ((await see(() => Promise.resolve(connection), uuid, false)) === 'absent') return;
+    await restore(connection, uuid, balloonBytes);
   }
 
   #source(run: MoveRun): Promise<Connection> {
@@ -404,12 +419,17 @@ export class MoveEffects implements Effects {
   }
 
   /** What the host says of the visit: `gone` also where it knows none, undefined where it cannot be asked. */
-  async #visitState(): Promise<VisitInfo['state'] | undefined> {
+  async #visitInfo(): Promise<VisitNow | undefined> {
     const { visitLink, link } = this.#options;
     if (link.state !== 'up') return undefined;
     const listed = await link.call('visit.list', {}).catch(() => undefined);
     if (listed === undefined) return undefined;
-    return listed.visits.find(({ visit }) => visit === visitLink.visit)?.state ?? 'gone';
+    const found = listed.visits.find(({ visit }) => visit === visitLink.visit);
+    return found ?? { state: 'gone', end: { why: 'forgotten' } };
+  }
+
+  async #visitState(): Promise<VisitInfo['state'] | undefined> {
+    return (await this.#visitInfo())?.state;
   }
 
   #request(): VisitRequest {
@@ -426,6 +446,14 @@ export class MoveEffects implements Effects {
       nics: vm.nics.length,
     };
   }
+}
+
+type VisitNow = Pick<VisitInfo, 'state'> & { readonly end?: Pick<VisitEnd, 'why'> | undefined };
+
+/** How long what has crossed may still arrive. */
+function patienceWith(visit: VisitNow | undefined, usualMs: number): number {
+  const why = visit?.end?.why;
+  return why === 'host-restarted' || why === 'forgotten' ? Math.min(afterRestartMs, usualMs) : usualMs;
 }
 
 /** The definition the visit's QEMU runs under: home's, with its host-side ends inside the sandbox. */
@@ -452,19 +480,6 @@ function capOf(plan: MovePlan | undefined): { bandwidthMiBps?: number } {
   return mebibytes === 0 ? {} : { bandwidthMiBps: mebibytes };
 }
 
-const MigrationInfo = z.object({ status: z.string().optional() });
-
-/** QEMU's own word for how its migration, out or in, stands (query-migrate); `gone` where the VM is no more. */
-async function migrationStatus(end: Connection, uuid: string): Promise<string | undefined> {
-  try {
-    const answer = await end.qemuMonitorCommand(uuid, { execute: 'query-migrate' });
-    return MigrationInfo.parse(answer).status;
-  } catch (thrown) {
-    if (thrown instanceof LibvirtError && thrown.code === libvirtErrorCode.NO_DOMAIN) return 'gone';
-    throw thrown;
-  }
-}
-
 async function noteDowntime(run: MoveRun, vm: LocalVm): Promise<void> {
   const stats = await vm.connection.jobStats(vm.uuid, { completed: true }).catch(() => undefined);
   if (stats?.downtimeMs !== undefined) run.note({ downtimeMs: stats.downtimeMs });
@@ -472,7 +487,13 @@ async function noteDowntime(run: MoveRun, vm: LocalVm): Promise<void> {
 
 async function removeStopped(vm: LocalVm): Promise<void> {
   const seen = await see(() => Promise.resolve(vm.connection), vm.uuid, false);
-  if (seen === 'paused' || seen === 'postcopy-source') await vm.connection.destroy(vm.uuid);
+  if (seen === 'paused' || seen === 'postcopy-source' || seen === 'flip-failed') await vm.connection.destroy(vm.uuid);
+}
+
+/** What home was to receive into, and has been cut off from the disk: gone for certain before the source goes on. */
+async function removeReceiver(vm: LocalVm): Promise<void> {
+  const seen = await see(() => Promise.resolve(vm.connection), vm.uuid, true);
+  if (seen !== 'absent') await vm.connection.destroy(vm.uuid);
 }
 
 /** What home has of a VM whose other part is lost is no VM, and keeps libvirt from starting one. */
@@ -485,5 +506,5 @@ async function removeRest(vm: LocalVm, { direction, flipped, handedOver, givenUp
     // One that is given up may not have been seen to break: then nothing tells of its part but that it is there.
     (seen === 'unknown' && givenUp === true) ||
     (seen !== 'running' && isInPostCopy(await vm.connection.state(vm.uuid)));
-  if (isPart) await vm.connection.destroy(vm.uuid);
+  if (isPart) await vm.connection.destroy(vm.uuid, { deadlineMs: destroyDeadlineMs });
 }

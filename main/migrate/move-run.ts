@@ -97,15 +97,18 @@ export class MoveRun {
   /** @param reason a clause for people, where not the user asked. @throws HomewardError `too-late` with the reason, in words. */
   cancel(reason?: string): void {
     if (!isCancellable(this.state)) {
-      throw new HomewardError(
-        'too-late',
-        this.state.cancelAsked
-          ? `${this.#move.vmName} is already being cancelled.`
-          : `${this.#move.vmName} already runs at its destination; calling the move off now would lose it.`,
-        { hint: 'Let the move finish, then bring the VM back.' },
-      );
+      throw new HomewardError('too-late', this.#whyTooLate(), { hint: 'Let the move finish, then bring the VM back.' });
     }
     this.post({ kind: 'cancel', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  #whyTooLate(): string {
+    const { vmName } = this.#move;
+    const { cancelAsked, flipAsked, flipped, handedOver, phase } = this.state;
+    if (cancelAsked) return `${vmName} is already being cancelled.`;
+    return phase === 'copying' && flipAsked === true && !flipped && handedOver !== true
+      ? `${vmName} is switching to its destination at this moment; calling the move off now could lose it.`
+      : `${vmName} already runs at its destination; calling the move off now would lose it.`;
   }
 
   /** @throws HomewardError `too-late` or `no-postcopy`. */

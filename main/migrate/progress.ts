@@ -31,13 +31,16 @@ export function follow(options: FollowOptions): { stop(): Promise<void> } {
   options.destination.then(
     (destination) => {
       const hear = destination.onEvent((event) => {
+        if (event.kind === 'connection' && event.state === 'lost') run.post({ kind: 'deaf' });
         if (event.kind !== 'lifecycle' || event.uuid !== uuid) return;
-        if (event.event === 'resumed' && event.detail === 'migrated') run.post({ kind: 'handed-over' });
+        if (event.event !== 'resumed') return;
+        if (event.detail === 'migrated') run.post({ kind: 'handed-over' });
+        if (event.detail === 'postcopy') run.post({ kind: 'taken-over' });
       });
       if (stopped) hear();
       else hears.push(hear);
     },
-    () => undefined,
+    () => run.post({ kind: 'deaf' }),
   );
   const loop = (async () => {
     while (!stopped) {

@@ -13,17 +13,21 @@
  * believes anything. That keeps I1 (one running copy) true after any crash.
  */
 import type { Direction, Phase } from '../model/move.ts';
-import { type Seen, verdictOf } from './verdict.ts';
+import { type Ran, type Seen, verdictOf } from './verdict.ts';
 
 type Outcome = 'done' | 'failed' | 'lost';
 
 export interface MoveState {
   readonly phase: Phase;
   readonly direction: Direction;
-  /** The flip happened: the destination runs, the source only holds pages. */
+  /** libvirt was, or is about to be, told to flip: whether and when QEMU does is no longer in our hands. */
+  readonly flipAsked?: boolean;
+  /** The source stopped for the flip: unless that failed, the destination runs, and the source only holds pages. */
   readonly flipped: boolean;
-  /** The destination was heard to run with the whole memory: what a stopped source holds is older, and never runs again. */
+  /** The destination was heard to run: what a stopped source holds is older, and never runs again. */
   readonly handedOver?: boolean;
+  /** For a while nobody could have heard the destination begin to run. */
+  readonly deaf?: boolean;
   readonly cancelAsked: boolean;
   /** Both ends are being looked at; only `seen` moves the machine on. */
   readonly looking: boolean;
@@ -49,6 +53,10 @@ export type MoveEvent =
   | { readonly kind: 'flipped' }
   /** libvirt at the destination reported that the VM has begun to run there, outside post-copy. */
   | { readonly kind: 'handed-over' }
+  /** The same, in post-copy: with pages missing. */
+  | { readonly kind: 'taken-over' }
+  /** What libvirt at the destination reports is missed, or was. */
+  | { readonly kind: 'deaf' }
   | { readonly kind: 'migrate-succeeded' }
   | { readonly kind: 'migrate-failed'; readonly reason: string }
   | { readonly kind: 'seen'; readonly source: Seen; readonly destination: Seen }
@@ -78,6 +86,9 @@ export interface Step {
 }
 
 export const cancelledByUser = 'cancelled before the switch';
+/** libvirt 9 never ends the job of such a migration, and begins no other beside it. */
+const notFlipped =
+  'the switch failed before the VM ran at its destination, so it goes on where it was; libvirt moves it again only after it has been shut down and started';
 const givenUp =
   'the host was given up while it could not be reached; the disk is as after a power cut and the VM can be started again';
 
@@ -89,10 +100,13 @@ export function isOver(phase: Phase): boolean {
   return phase === 'done' || phase === 'failed' || phase === 'lost';
 }
 
-/** Before the flip a move can be called off without loss; after it, it must be completed. */
+/**
+ * Before the flip is asked for a move can be called off without loss; after it, it must be completed: a call that is aborted
+ * between the request and the flip itself may leave half of the VM on each side.
+ */
 export function isCancellable(state: MoveState): boolean {
   return (
-    !(state.flipped || state.handedOver === true || state.cancelAsked) &&
+    !(state.flipAsked === true || state.flipped || state.handedOver === true || state.cancelAsked) &&
     ['planned', 'preparing', 'copying'].includes(state.phase)
   );
 }
@@ -116,14 +130,17 @@ export function step(state: MoveState, event: MoveEvent): Step {
     case 'cancel':
       return cancel(state, event.reason);
     case 'flip-wanted':
-      return state.phase === 'copying' && !state.cancelAsked && !state.looking
-        ? { state, effects: [{ kind: 'flip' }] }
-        : stay(state);
+      if (state.phase !== 'copying' || state.cancelAsked || state.looking) return stay(state);
+      return { state: state.flipAsked === true ? state : { ...state, flipAsked: true }, effects: [{ kind: 'flip' }] };
     case 'flipped':
       if (state.phase !== 'copying') return stay(state);
       return { state: { ...state, phase: 'postcopy', flipped: true }, effects: [] };
     case 'handed-over':
       return mayHandOver(state) ? stay({ ...state, handedOver: true }) : stay(state);
+    case 'taken-over':
+      return mayTakeOver(state) ? takenOver(state) : stay(state);
+    case 'deaf':
+      return state.deaf !== true && mayTakeOver(state) ? stay({ ...state, deaf: true }) : stay(state);
     case 'migrate-succeeded':
       return isCarrying(state) ? switched(state) : stay(state);
     case 'migrate-failed':
@@ -158,14 +175,16 @@ function cancel(state: MoveState, reason: string | undefined): Step {
 }
 
 function conclude(state: MoveState, source: Seen, destination: Seen): Step {
-  const ran = state.flipped ? 'split' : state.handedOver === true ? 'whole' : 'unheard';
-  const verdict = verdictOf(source, destination, ran);
+  const verdict = verdictOf(source, destination, ranOf(state), state.deaf);
   const reason = state.cancelAsked ? whyCancelled(state) : (state.failure ?? 'the move did not complete');
   switch (verdict) {
     case 'stayed':
       return stayed(state, reason);
     case 'stayed-paused':
-      return stayed({ ...state, resumeSource: true }, reason);
+      return stayed(
+        { ...state, resumeSource: true },
+        source === 'flip-failed' && !state.cancelAsked ? notFlipped : reason,
+      );
     case 'switched':
       return switched(state);
     case 'recover':
@@ -179,6 +198,11 @@ function conclude(state: MoveState, source: Seen, destination: Seen): Step {
   }
 }
 
+function ranOf({ flipped, handedOver }: MoveState): Ran {
+  if (handedOver === true) return flipped ? 'part' : 'whole';
+  return flipped ? 'flipped' : 'unheard';
+}
+
 function restart(state: MoveState): Step {
   switch (state.phase) {
     case 'planned':
@@ -188,7 +212,7 @@ function restart(state: MoveState): Step {
     case 'postcopy':
     case 'paused':
     case 'recovering':
-      return look({ ...state, failure: state.failure ?? 'Homeward stopped during the move' });
+      return look({ ...state, deaf: true, failure: state.failure ?? 'Homeward stopped during the move' });
     case 'switched':
       return { state, effects: [{ kind: 'record-place' }] };
     case 'settling':
@@ -211,12 +235,24 @@ function mayHandOver({ phase, flipped, handedOver }: MoveState): boolean {
   return !flipped && handedOver !== true && (phase === 'copying' || phase === 'paused');
 }
 
+function mayTakeOver({ phase }: MoveState): boolean {
+  return ['copying', 'postcopy', 'paused', 'recovering'].includes(phase);
+}
+
+function takenOver(state: MoveState): Step {
+  const phase = state.phase === 'copying' ? 'postcopy' : state.phase;
+  return stay({ ...state, phase, flipped: true, handedOver: true });
+}
+
 function whyLost(state: MoveState, source: Seen): string {
-  if (state.handedOver === true) {
+  if (!state.flipped && state.handedOver === true) {
     const there = state.direction === 'out' ? 'the host' : 'this computer';
     return `the VM ended on ${there} just after it had moved there, and what it left behind is older than its disk, which is as after a power cut; it can be started again`;
   }
   if (!state.flipped) return 'the VM ended while it was being moved; its disk is whole and it can be started again';
+  if (source === 'flip-failed') {
+    return "the switch to the VM's destination failed when it had, or may have, begun to run there; its disk is as after a power cut and it can be started again";
+  }
   const sourceDied = source === 'absent';
   const where = sourceDied === (state.direction === 'out') ? 'this computer' : 'the host';
   return `the VM's memory was split between both machines when the part on ${where} was lost; its disk is as after a power cut and it can be started again`;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Phase } from '../../shared/model/move.ts';
+import { sh } from '../testbed/command.ts';
 import { Scene } from '../testbed/index.ts';
 
 /** Slow enough that every phase can be met, with a guest that pre-copy cannot outrun. */
@@ -91,6 +92,41 @@ describe('the laptop’s engine is killed', () => {
       expect(entry.move.phase).toBe(arrived ? 'done' : 'failed');
       if (!arrived) expect(entry.move.failure).toMatch(/\w+ \w+/);
     }
+  });
+});
+
+describe('the workstation’s engine is killed', () => {
+  async function restart(): Promise<void> {
+    await scene.workstation.kill();
+    await scene.restartWorkstation();
+  }
+
+  it('while a VM is away: its connections go on', async () => {
+    const { bed, observer } = scene;
+    await be('away');
+    // passt takes its bearings from the default route, and waits for one.
+    const [ip, ...route] = bed.laptop.inNetwork('ip', 'route', 'replace', 'default', 'via', bed.workstation.address);
+    await sh(ip, route);
+    await bed.workstation.spawn('socat', ['TCP-LISTEN:7777,reuseaddr,fork', 'EXEC:cat']);
+    await observer.command(`echo ${bed.workstation.address} 7777`);
+    const echoed = async (): Promise<number> => (await observer.report()).echo_received;
+    await expect.poll(echoed, { timeout: 60_000 }).toBeGreaterThan(0);
+    await restart();
+    const before = await echoed();
+    await expect.poll(echoed, { timeout: 30_000 }).toBeGreaterThan(before + 20);
+    expect(await observer.report()).toMatchObject({ echo_errors: 0, echo_connects: 1 });
+    await observer.command('echo off');
+    expect(await expectWhole()).toBe('away');
+  });
+
+  it.each(['home', 'out'] as const)('moving %s, in post-copy: the move is completed', async (direction) => {
+    await be(direction === 'out' ? 'home' : 'away');
+    const id = await reach(direction, 'postcopy');
+    await restart();
+    const move = await scene.laptop.client.call('move.wait', { id }, { timeoutMs: 90_000 });
+    expect(move.failure).toBeUndefined();
+    expect(move.phase).toBe('done');
+    expect(await expectWhole()).toBe(direction === 'out' ? 'away' : 'home');
   });
 });
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { duplexPair, PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -110,6 +110,41 @@ describe('a visit', () => {
     expect(host.news.at(-1)).toMatch(/^daily was ended: its computer had not been heard from/);
     expect(laptop.calls['visit.list']({})).toMatchObject({ visits: [{ state: 'gone', end: { why: 'lease' } }] });
     await laptop.calls['visit.end']({ visit: request.visit, why: 'lease' });
+  });
+
+  it('takes its domain in where its disk takes nothing more', async () => {
+    const laptop = host.laptop();
+    const request = await laptop.visit();
+    const libvirt = await laptop.connect(request);
+    const home = join(host.visitFolder(request.visit), 'hw');
+    const folders = (await readdir(home, { recursive: true, withFileTypes: true })).filter((one) => one.isDirectory());
+    const paths = [home, ...folders.map(({ parentPath, name }) => join(parentPath, name))];
+    // Not even root's own: in the sandbox its number has no privileges.
+    for (const path of paths) await chmod(path, 0o500);
+    await libvirt.createXml(domainXml(request));
+    await libvirt.suspend(request.vm);
+    await libvirt.resume(request.vm);
+    await eventually(() => host.role.visits().find(({ state }) => state === 'running'));
+    for (const path of paths) await chmod(path, 0o700);
+  });
+
+  it('tells what becomes of its domain though it cannot be written down, and writes it down later', async () => {
+    const laptop = host.laptop();
+    const request = await laptop.visit();
+    const libvirt = await laptop.connect(request);
+    const record = join(host.visitFolder(request.visit), 'visit.json');
+    // Where the new one would be written.
+    await mkdir(`${record}.new`);
+    await libvirt.createXml(domainXml(request));
+    await eventually(() => host.notices.find(({ state }) => state === 'running'));
+    expect(JSON.parse(await readFile(record, 'utf8'))).not.toMatchObject({ state: 'running' });
+    expect(host.faults).toHaveLength(1);
+    await rmdir(`${record}.new`);
+    await eventually(async () => JSON.parse(await readFile(record, 'utf8')).state === 'running' || undefined);
+    expect(host.faults).toHaveLength(1);
+    await mkdir(`${record}.new`);
+    await laptop.calls['visit.end']({ visit: request.visit });
+    expect(laptop.calls['visit.list']({})).toEqual({ visits: [] });
   });
 
   it('belongs to its laptop alone', async () => {

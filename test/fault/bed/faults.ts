@@ -117,7 +117,8 @@ export const faults = {
   },
   'guest-shut-down': {
     moments: moments.filter((moment) => moment === 'idle-away' || beforeArrival(moment)),
-    inject: ({ scene }) => tell(scene.observer.command('end off', 3_000)),
+    // A guest that waits for its pages hears it late.
+    inject: ({ scene }) => tell(scene.observer.command('end off', 10_000)),
     heal: nothing,
     lastsMs: atOnceMs,
   },

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DiskKeeper } from '../../../main/engine/disk-keeper.ts';
+import type { HomeService } from '../../../main/engine/home-services.ts';
 import { openJournal } from '../../../main/engine/journal.ts';
 import { writersOf } from '../../../main/engine/writers.ts';
 import type { Connection } from '../../../main/libvirt/index.ts';
@@ -19,7 +20,16 @@ const adoption = {
   nics: [],
 };
 
-function keeper(one: Vm, given: { reason?: string; ready?: boolean; broken?: boolean; moving?: boolean } = {}) {
+interface Given {
+  reason?: string;
+  ready?: boolean;
+  broken?: boolean;
+  moving?: boolean;
+  /** Which daemon serves. */
+  daemon?: string;
+}
+
+function keeper(one: Vm, given: Given = {}) {
   const done: string[] = [];
   const connection = {
     state: async () => ({ state: 'paused', reason: given.reason ?? 'paused-ioerror' }),
@@ -30,13 +40,14 @@ function keeper(one: Vm, given: { reason?: string; ready?: boolean; broken?: boo
       refresh: async () => {
         if (given.broken === true) throw new Error('The drive is gone.');
         done.push('serve');
-        return undefined as never;
+        return { disk: { daemon: given.daemon ?? 'first' } } as HomeService;
       },
     },
     fleet: { list: () => [one], connection: async () => connection },
     moves: { isMoving: () => given.moving ?? false },
     journal: { append: async (entry) => void done.push(entry.kind === 'event' ? 'tell' : entry.kind) },
     onFault: (what) => done.push(`fault: ${what}`),
+    now: () => new Date('2026-11-20T10:00:00Z'),
   });
   return { disks, done };
 }
@@ -67,6 +78,50 @@ describe('the disk of a VM', () => {
     await disks.look();
     await disks.look();
     expect(done).toEqual(['serve', 'tell', 'serve']);
+  });
+});
+
+describe('what is told of a storage daemon', () => {
+  const at = new Date('2026-11-20T10:00:00Z');
+
+  it('is nothing while the same one serves', async () => {
+    const { disks } = keeper(vm());
+    await disks.look();
+    await disks.look();
+    expect(disks.story(vmUuid)).toEqual({ restarts: [], stopped: false });
+  });
+
+  it('is that another one had to be started', async () => {
+    const given: Given = {};
+    const { disks } = keeper(vm(), given);
+    await disks.look();
+    given.daemon = 'second';
+    await disks.look();
+    await disks.look();
+    expect(disks.story(vmUuid)).toEqual({ restarts: [at], stopped: false });
+  });
+
+  it('is not that one was ended with what it was for', async () => {
+    const given: Given = {};
+    const { disks } = keeper(vm(), given);
+    await disks.look();
+    given.ready = false;
+    await disks.look();
+    Object.assign(given, { ready: true, daemon: 'second' });
+    await disks.look();
+    expect(disks.story(vmUuid).restarts).toEqual([]);
+  });
+
+  it('is why none can be started', async () => {
+    const { disks } = keeper(vm(), { broken: true });
+    await disks.look();
+    expect(disks.story(vmUuid).down).toEqual({ since: at, sentence: 'The drive is gone.' });
+  });
+
+  it('is that a VM stands still for it', async () => {
+    const { disks } = keeper(vm({ state: 'paused' }));
+    await disks.look();
+    expect(disks.story(vmUuid).stopped).toBe(true);
   });
 });
 

@@ -1,12 +1,16 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import type { DiskStory } from '../../../main/engine/disk-findings.ts';
 import { Doctor, type DoctorOptions } from '../../../main/engine/doctor.ts';
 import { Faults } from '../../../main/engine/faults.ts';
+import type { HomeService } from '../../../main/engine/home-services.ts';
 import { LibvirtError } from '../../../main/libvirt/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
 import type { Finding } from '../../../shared/rpc.ts';
 import { facts, host, hostFingerprint, vm, vmUuid } from '../samples.ts';
 import { tempFolder } from './temp-folder.ts';
+
+const well: DiskStory = { restarts: [], stopped: false };
 
 const adoption = {
   vm: vmUuid,
@@ -24,7 +28,8 @@ async function run(over: Partial<DoctorOptions> = {}): Promise<readonly Finding[
     hosts: { list: () => [host({ facts: facts() })] },
     monitor: { agentTrouble: () => undefined },
     adoptions: { get: () => adoption },
-    services: { refresh: () => Promise.reject(new Error('not asked')) },
+    services: { refresh: () => Promise.resolve({} as HomeService) },
+    disks: { story: () => well },
     homeFacts: () => Promise.resolve(facts()),
     ownName: () => Promise.resolve({ name: 'lap', known: true }),
     power: () => Promise.resolve([]),
@@ -111,6 +116,38 @@ describe('the doctor', () => {
       },
     });
     expect(byId(findings, `disk-${vmUuid}`)?.detail).toMatch(/work\.qcow2 may not be opened for writing\. .+/);
+  });
+
+  it('says nothing of a disk that is served as it should be', async () => {
+    expect((await run()).filter(({ id }) => id.startsWith('disk-'))).toEqual([]);
+  });
+
+  it('tells since when a disk could not be served, though the keeper waits with its next attempt', async () => {
+    const down = { since: new Date('2026-11-20T10:00:00Z'), sentence: 'The drive is gone.' };
+    const findings = await run({ disks: { story: () => ({ ...well, down }) } });
+    expect(byId(findings, `disk-${vmUuid}`)).toMatchObject({
+      severity: 'problem',
+      title: 'The disk of work is not served',
+      detail: 'The drive is gone. It has been down since 2026-11-20T10:00:00.000Z.',
+    });
+  });
+
+  it('tells of a storage daemon that was started again, for a day', async () => {
+    const hoursAgo = (hours: number): Date => new Date(Date.now() - hours * 3_600_000);
+    const story = { ...well, restarts: [hoursAgo(30), hoursAgo(2), hoursAgo(1)] };
+    const finding = byId(await run({ disks: { story: () => story } }), `disk-restarted-${vmUuid}`);
+    expect(finding).toMatchObject({ severity: 'note' });
+    expect(finding?.detail).toContain(`2 times in the last day, last noticed at ${story.restarts[2]?.toISOString()}`);
+    const old = { ...well, restarts: [hoursAgo(30)] };
+    expect(byId(await run({ disks: { story: () => old } }), `disk-restarted-${vmUuid}`)).toBeUndefined();
+  });
+
+  it('says how a VM goes on that its disk has stopped', async () => {
+    const findings = await run({ disks: { story: () => ({ ...well, stopped: true }) } });
+    expect(byId(findings, `disk-stopped-${vmUuid}`)).toMatchObject({
+      severity: 'problem',
+      command: 'virsh -c qemu:///session resume work',
+    });
   });
 
   it('tells of a VM that is not ready, and how to make it so', async () => {

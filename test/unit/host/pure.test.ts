@@ -104,6 +104,14 @@ describe('the sandbox', () => {
     expect(args).not.toContain('--share-net');
     expect(args).not.toContain('--die-with-parent');
   });
+  it('keeps in memory what libvirtd must be able to write on a full disk', () => {
+    const inMemory = args.flatMap((argument, at) => (argument === '--tmpfs' ? [String(args[at + 1])] : []));
+    expect(inMemory).toEqual(expect.arrayContaining(['/hw/run/libvirt/qemu', '/hw/config/libvirt/qemu/lib']));
+    // What is bound later would cover it.
+    for (const folder of inMemory.filter((one) => one.startsWith('/hw/'))) {
+      expect(args.indexOf(folder)).toBeGreaterThan(args.indexOf('/v/hw'));
+    }
+  });
   it('resolves its own name without asking anybody', () => {
     expect(etcFiles('visit-1')['hosts']).toMatch(/^127\.0\.0\.1 .*\bvisit-1$/m);
   });

@@ -83,6 +83,35 @@ it('a stream home waits for an engine, and survives one', async () => {
   expect(wires).toHaveLength(1);
 });
 
+it('a NIC stays plugged in while engines come and go', async () => {
+  const { folder, holder } = await visitFolder();
+  const frame = Buffer.alloc(64, 7);
+  frame.writeUInt32BE(60);
+  (await holder.ask({ kind: 'frames', nic: 0 })).destroy();
+  const qemu = await connectUnixSocket(join(folder, 'up', 'n0.sock'));
+  const engine = async (): Promise<{ readonly wire: Promise<Socket>; readonly stop: () => Promise<void> }> => {
+    const { promise, resolve } = Promise.withResolvers<Socket>();
+    const server = await serveUnixSocket(join(folder, holderFiles.engine), async (socket) => {
+      expect(await wishOf(socket)).toEqual({ kind: 'frames', nic: 0 });
+      grant(socket);
+      resolve(socket);
+    });
+    return { wire: promise, stop: () => server.close() };
+  };
+  const first = await engine();
+  const firstWire = await first.wire;
+  firstWire.write(frame);
+  expect((await once(qemu, 'data'))[0]).toEqual(frame);
+  await first.stop();
+  firstWire.destroy();
+  const second = await engine();
+  onTestFinished(second.stop);
+  const heard = once(await second.wire, 'data');
+  qemu.write(frame);
+  expect((await heard)[0]).toEqual(frame);
+  expect(qemu.destroyed).toBe(false);
+});
+
 it('QEMU is let in once: whoever comes beside it in the visit is not', async () => {
   const { folder, holder } = await visitFolder();
   (await holder.ask({ kind: 'listen', name })).destroy();
@@ -107,8 +136,8 @@ it('says why there is no stream, and holds nothing after its end', async () => {
 it('the line before a stream leaves every byte behind it to the stream', async () => {
   const path = join(await tempFolder(), 'asked.sock');
   await serve(path, async (socket) => {
-    const { name: asked } = await wishOf(socket);
-    if (asked === name) {
+    const asked = await wishOf(socket);
+    if (asked.kind === 'migration' && asked.name === name) {
       grant(socket);
       socket.end('at once');
     } else refuse(socket, new HomewardError('refused', 'There is no such migration.'));

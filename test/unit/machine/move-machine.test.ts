@@ -21,6 +21,8 @@ const events: readonly MoveEvent[] = [
   { kind: 'flip-wanted' },
   { kind: 'flipped' },
   { kind: 'handed-over' },
+  { kind: 'taken-over' },
+  { kind: 'deaf' },
   { kind: 'migrate-succeeded' },
   { kind: 'migrate-failed', reason: 'connection reset' },
   ...pairs.map((pair): MoveEvent => ({ kind: 'seen', ...pair })),
@@ -105,11 +107,11 @@ describe('the move machine, over every reachable state and every event', () => {
   it('I1: wakes a stopped source only when the destination was asked and does not run', () => {
     for (const edge of edges) {
       if (edge.to.resumeSource !== true || edge.from.resumeSource === true) continue;
-      expect(edge.event).toMatchObject({ kind: 'seen', source: 'paused' });
-      expect(edge.from.flipped || edge.from.handedOver === true).toBe(false);
-      if (edge.event.kind === 'seen') {
-        expect(['incoming', 'postcopy-source', 'absent']).toContain(edge.event.destination);
-      }
+      expect(edge.from.handedOver).not.toBe(true);
+      if (edge.event.kind !== 'seen') throw new Error(`woken by ${edge.event.kind}`);
+      expect(['paused', 'flip-failed']).toContain(edge.event.source);
+      if (edge.event.source === 'paused') expect(edge.from.flipped).toBe(false);
+      expect(['incoming', 'postcopy-source', 'absent']).toContain(edge.event.destination);
     }
   });
 
@@ -124,9 +126,16 @@ describe('the move machine, over every reachable state and every event', () => {
     }
   });
 
-  it('calls off nothing after the flip', () => {
-    for (const edge of edges) if (does(edge, 'abort')) expect(edge.from.flipped).toBe(false);
-    for (const state of states) if (state.flipped) expect(isCancellable(state)).toBe(false);
+  it('calls off nothing once the flip has been asked for', () => {
+    for (const edge of edges) {
+      if (does(edge, 'flip')) expect(edge.to.flipAsked).toBe(true);
+      if (does(edge, 'abort')) expect(edge.from.flipAsked === true || edge.from.flipped).toBe(false);
+    }
+    for (const state of states) {
+      if (state.flipAsked !== true && !state.flipped) continue;
+      expect(isCancellable(state)).toBe(false);
+      expect(step(state, { kind: 'cancel' })).toEqual({ state, effects: [] });
+    }
   });
 
   it('resumes a migration only after the flip, and starts one anew only before it', () => {
@@ -140,7 +149,11 @@ describe('the move machine, over every reachable state and every event', () => {
       if (edge.to.outcome !== 'lost' || edge.from.outcome === 'lost') continue;
       if (edge.event.kind === 'given-up') continue;
       expect(edge.event.kind).toBe('seen');
-      if (edge.event.kind === 'seen') expect([edge.event.source, edge.event.destination]).toContain('absent');
+      if (edge.event.kind !== 'seen') continue;
+      const { source, destination } = edge.event;
+      // QEMU never takes up a flip again that it has called off.
+      const torn = source === 'flip-failed' && destination === 'postcopy-destination';
+      expect(torn || source === 'absent' || destination === 'absent').toBe(true);
     }
   });
 
@@ -188,13 +201,36 @@ describe('the verdict on what both libvirts say', () => {
     expect(verdictOf('unknown', 'running', 'unheard')).toBe('switched');
     expect(verdictOf('unknown', 'absent', 'unheard')).toBe('wait');
     expect(verdictOf('paused', 'unknown', 'unheard')).toBe('wait');
-    expect(verdictOf('absent', 'unknown', 'split')).toBe('wait');
+    expect(verdictOf('absent', 'unknown', 'part')).toBe('wait');
+    expect(verdictOf('flip-failed', 'unknown', 'flipped')).toBe('wait');
   });
 
   it('does not wake a source after the destination has run', () => {
-    for (const ran of ['split', 'whole'] as const) {
-      for (const destination of seens) expect(verdictOf('paused', destination, ran)).not.toBe('stayed-paused');
+    for (const ran of ['part', 'whole'] as const) {
+      for (const source of ['paused', 'flip-failed'] as const) {
+        for (const destination of seens) expect(verdictOf(source, destination, ran)).not.toBe('stayed-paused');
+      }
     }
+    for (const destination of seens) expect(verdictOf('paused', destination, 'flipped')).not.toBe('stayed-paused');
+  });
+
+  it('wakes a source whose flip failed where the destination has not begun to run', () => {
+    for (const ran of ['flipped', 'unheard'] as const) {
+      expect(verdictOf('flip-failed', 'absent', ran)).toBe('stayed-paused');
+      expect(verdictOf('flip-failed', 'incoming', ran)).toBe('stayed-paused');
+      expect(verdictOf('flip-failed', 'postcopy-destination', ran)).toBe('lost');
+    }
+    expect(verdictOf('flip-failed', 'absent', 'part')).toBe('lost');
+  });
+
+  it('wakes none whose destination may have run unheard, unless its receiver is still there', () => {
+    expect(verdictOf('flip-failed', 'absent', 'flipped', true)).toBe('lost');
+    expect(verdictOf('flip-failed', 'incoming', 'flipped', true)).toBe('stayed-paused');
+    const asked: MoveState = { ...planned('out'), phase: 'copying', flipAsked: true };
+    const restarted = step(asked, { kind: 'engine-restarted' }).state;
+    const seen = { kind: 'seen', source: 'flip-failed', destination: 'absent' } as const;
+    expect(step(restarted, seen).state.outcome).toBe('lost');
+    expect(step({ ...asked, looking: true }, seen).state).toMatchObject({ outcome: 'failed', resumeSource: true });
   });
 
   it('takes a destination that ran and was stopped for the VM, not the source it came from', () => {

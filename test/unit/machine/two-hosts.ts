@@ -7,8 +7,11 @@ import { isOver, type MoveEffect, type MoveEvent, type MoveState, step } from '.
 import type { Seen } from '../../../shared/machine/verdict.ts';
 
 export interface World {
-  /** `stopped`: by the handover, with its whole memory; `split`: after the flip, with the pages not yet sent. */
-  readonly source: 'running' | 'stopped' | 'split' | 'none';
+  /**
+   * `stopped`: by the handover, with its whole memory; `split`: after the flip, with the pages not yet sent; `poised`: by a
+   * flip that failed, with its whole memory.
+   */
+  readonly source: 'running' | 'stopped' | 'split' | 'poised' | 'none';
   /** `incoming` has never run; `stopped` has all its memory and was stopped, as by a disk that failed. */
   readonly destination: 'none' | 'incoming' | 'running' | 'stopped' | 'split';
   /** What the source holds is older than what has run since, for good. */
@@ -16,9 +19,11 @@ export interface World {
   /** The destination has run without any engine hearing of it: one was dead, or the link was down in that moment. */
   readonly unheard: boolean;
   /** The migrate call, which has a process of its own. */
-  readonly call: 'none' | 'precopy' | 'handover' | 'finished' | 'postcopy';
+  readonly call: 'none' | 'precopy' | 'flipping' | 'handover' | 'finished' | 'postcopy';
   /** A machine, or QEMU on it, died: at most once. */
   readonly death: boolean;
+  /** The source took the flip for failed although the destination has begun to run: the two never come together again. */
+  readonly torn: boolean;
 }
 
 export interface Node {
@@ -60,6 +65,7 @@ export function begun(move: MoveState): Node {
     unheard: false,
     call: 'none',
     death: false,
+    torn: false,
   };
   return { move, world, due: [], events: [{ kind: 'begin' }], engine: 'up' };
 }
@@ -94,6 +100,8 @@ function engineSteps(node: Node): Change[] {
   changes.push({ what: 'the engine dies', obliged: false, to: crash(node) });
   for (const kind of ['cancel', 'flip-wanted'] as const) {
     changes.push({ what: kind, obliged: false, ...deliver(node, { kind }) });
+    const { state } = step(node.move, { kind });
+    changes.push({ what: `dies after ${kind}`, obliged: false, to: crash({ ...node, move: state }) });
   }
   for (const kind of node.due) changes.push(...answers(node, kind));
   return changes;
@@ -101,7 +109,7 @@ function engineSteps(node: Node): Change[] {
 
 /** What was on its way to the engine is lost with it. */
 function crash(node: Node): Node {
-  const unheard = node.world.unheard || node.events.some(({ kind }) => kind === 'handed-over');
+  const unheard = node.world.unheard || node.events.some(({ kind }) => kind === 'handed-over' || kind === 'taken-over');
   return { ...node, due: [], events: [], engine: 'down', world: { ...node.world, unheard } };
 }
 
@@ -124,6 +132,8 @@ function forbidden(effect: MoveEffect, { move, world }: Node): string | undefine
     case 'migrate':
       if (world.call !== 'none') return 'a second migrate call beside the first';
       return effect.resume || !world.stale ? undefined : 'a migration of a stale source';
+    case 'abort':
+      return world.call === 'flipping' ? 'calls off a flip that was asked for' : undefined;
     case 'record-place':
       return atDestination || world.death ? undefined : 'writes down a place where the VM is not';
     case 'settle':
@@ -148,12 +158,7 @@ function begin(node: Node, effect: MoveEffect): Node {
     case 'migrate':
       return startCall(wait(node, effect.kind), effect.resume);
     case 'flip':
-      if (world.call !== 'precopy') return node;
-      return {
-        ...node,
-        world: { ...world, source: 'split', destination: 'split', stale: true, call: 'postcopy' },
-        events: [...node.events, { kind: 'flipped' }],
-      };
+      return world.call === 'precopy' ? { ...node, world: { ...world, call: 'flipping' } } : node;
     case 'abort':
       return world.call === 'precopy' ? endCall(node, { source: 'running', destination: 'none' }, false) : node;
     default:
@@ -216,12 +221,16 @@ function answers(node: Node, kind: MoveEffect['kind']): Change[] {
   }
 }
 
-/** A look waits for the call to end, calling it off where that is possible; a place may not answer. */
-function looks({ world }: Node): { obliged: boolean; event: MoveEvent; world: World }[] {
+/**
+ * A look waits for the call to end, calling it off where that is possible, or asking for the flip again where that was asked
+ * for; a place may not answer.
+ */
+function looks({ world, move }: Pick<Node, 'world' | 'move'>): { obliged: boolean; event: MoveEvent; world: World }[] {
   const unknown = { kind: 'seen', source: 'unknown', destination: 'unknown' } as const;
   if (world.call === 'precopy') {
+    if (move.flipAsked === true) return [{ obliged: true, event: unknown, world: { ...world, call: 'flipping' } }];
     const aborted: World = { ...world, source: 'running', destination: 'none', call: 'none' };
-    return [{ obliged: false, event: unknown, world }, ...looks({ world: aborted } as Node)];
+    return [{ obliged: false, event: unknown, world }, ...looks({ world: aborted, move })];
   }
   if (world.call !== 'none') return [{ obliged: false, event: unknown, world }];
   const source = seenSource[world.source];
@@ -238,6 +247,7 @@ const seenSource: Readonly<Record<World['source'], Seen>> = {
   running: 'running',
   stopped: 'paused',
   split: 'postcopy-source',
+  poised: 'flip-failed',
   none: 'absent',
 };
 const seenDestination: Readonly<Record<World['destination'], Seen>> = {
@@ -253,7 +263,7 @@ function settled({ move, world }: Node): { world: World; broken?: string } {
     case 'done':
       return { world: { ...world, source: 'none' } };
     case 'failed': {
-      const wakes = move.resumeSource === true && (world.source === 'stopped' || world.source === 'split');
+      const wakes = move.resumeSource === true && ['stopped', 'split', 'poised'].includes(world.source);
       const after: World = { ...world, destination: 'none', source: wakes ? 'running' : world.source };
       if (wakes && world.source === 'split') return { world: after, broken: 'wakes half of a VM' };
       return wakes && mustNotRun(world) ? { world: after, broken: 'wakes a stale source' } : { world: after };
@@ -270,6 +280,18 @@ function settled({ move, world }: Node): { world: World; broken?: string } {
 export function mustNotRun({ stale, unheard, death }: World): boolean {
   return stale && !(unheard && death);
 }
+
+/** What `told` leads to, heard and not; one that tells of a destination that runs is missed for good where it is not heard. */
+function hearing(node: Node, told?: MoveEvent): Node[] {
+  if (told === undefined) return [node];
+  const heard = { ...node, events: [...node.events, told] };
+  if (told.kind !== 'taken-over') return node.engine === 'up' ? [heard, node] : [node];
+  const missed = { ...node, world: { ...node.world, unheard: true } };
+  return node.engine === 'up' ? [heard, { ...missed, events: [...node.events, { kind: 'deaf' }] }] : [missed];
+}
+
+const flipped = { source: 'split', destination: 'split', stale: true, call: 'postcopy' } as const;
+const torn = { source: 'poised', destination: 'split', stale: true, torn: true } as const;
 
 /** What both hosts do by themselves. */
 function worldSteps(node: Node): Change[] {
@@ -295,6 +317,22 @@ function callSteps(node: Node): Change[] {
         ends('the copy breaks', false, { source: 'running', destination: 'none' }),
         ends('the copy breaks, a receiver stays', false, { source: 'running' }),
       ];
+    case 'flipping': {
+      const breaks = (what: string, change: Partial<World>, told?: MoveEvent): Change[] =>
+        hearing(node, told).map((heard) => ({ what, obliged: true, to: endCall(heard, change, false) }));
+      return [
+        ...hearing(node, { kind: 'flipped' })
+          .flatMap((heard) => hearing(heard, { kind: 'taken-over' }))
+          .map(
+            (to): Change => ({ what: 'the flip', obliged: true, to: { ...to, world: { ...to.world, ...flipped } } }),
+          ),
+        ...breaks('the flip breaks', { source: 'poised' }, { kind: 'flipped' }),
+        ...breaks('the flip breaks, the receiver too', { source: 'poised', destination: 'none' }, { kind: 'flipped' }),
+        ...breaks('the flip breaks when the destination has begun', torn, { kind: 'taken-over' }),
+        ...breaks('the copy breaks before the flip', { source: 'running', destination: 'none' }),
+        goes('the copy is done before the flip', { source: 'stopped', call: 'handover' }),
+      ];
+    }
     case 'handover': {
       const runs = goes('the destination runs', { destination: 'running', stale: true, call: 'finished' });
       const heard: Change = { ...runs, to: { ...runs.to, events: [...runs.to.events, { kind: 'handed-over' }] } };

@@ -9,12 +9,20 @@ interface Given {
   readonly mayShrink?: boolean;
   readonly autodeflate?: 'on' | 'off';
   readonly outcome?: 'done' | 'failed' | 'lost';
+  /** At home, once it has come. */
+  readonly state?: 'running' | 'shutoff';
   /** What it had at home; absent for a visit that began before that was kept. */
   readonly balloonBytes?: number;
 }
 
 /** A guest of 1 GiB that has 700 MiB and uses 300, coming home: what becomes of its balloon, in order. */
-function comingHome({ mayShrink = true, autodeflate = 'on', outcome = 'done', balloonBytes }: Given) {
+function comingHome({
+  mayShrink = true,
+  autodeflate = 'on',
+  outcome = 'done',
+  state = 'running',
+  balloonBytes,
+}: Given) {
   const done: string[] = [];
   let currentBytes = 700 * MiB;
   let reports = 0;
@@ -26,10 +34,12 @@ function comingHome({ mayShrink = true, autodeflate = 'on', outcome = 'done', ba
         return { actualBytes: currentBytes, availableBytes: 980 * MiB, usableBytes, lastUpdateS: reports };
       },
       setMemory: async (_uuid: string, bytes: number) => {
+        if (where === 'home' && state === 'shutoff') throw new Error('domain is not running');
         currentBytes = bytes;
         done.push(`${where} ${bytes / MiB}`);
       },
-      state: async () => ({ state: 'running', reason: 'running-booted' }),
+      state: async () =>
+        where === 'home' ? { state, reason: 'unknown' } : { state: 'running', reason: 'running-booted' },
       startDirtyRateCalc: () => Promise.reject(new Error('not asked here')),
     }) as unknown as Connection;
   const away = connection('away');
@@ -90,6 +100,10 @@ it('a guest that could not take memory back by itself is not shrunk', async () =
 
 it('of a visit from before the size was kept, it has what it came with', async () => {
   expect(await balloonOn({})).toEqual(['written down 700', 'away 332', 'home 700']);
+});
+
+it('a guest that shut down just after it had come is given nothing, and its move ends', async () => {
+  expect(await balloonOn({ ...all, state: 'shutoff' })).toEqual(['written down 1024', 'away 332']);
 });
 
 it('a VM that is lost is asked nothing', async () => {

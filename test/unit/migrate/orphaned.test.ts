@@ -3,9 +3,14 @@ import type { DomainState } from '../../../main/libvirt/index.ts';
 import { MoveEffects, type MoveRun } from '../../../main/migrate/index.ts';
 
 /** What is concluded of a move home whose source has gone, where home's QEMU says `status` of its migration. */
-async function lookAt(atHome: DomainState, status: string | Error, patienceMs = 60_000): Promise<unknown> {
+async function lookAt(
+  atHome: DomainState,
+  status: string | Error,
+  patienceMs = 60_000,
+  visits: readonly unknown[] = [],
+): Promise<unknown> {
   const options = {
-    link: { state: 'up', call: async () => ({ visits: [] }) },
+    link: { state: 'up', call: async () => ({ visits }) },
     visitLink: { visit: 'v' },
     vm: {
       uuid: 'u',
@@ -38,6 +43,18 @@ it.each([['postcopy-active'], [new Error('the monitor does not answer')]])(
     expect(await lookAt(inPostcopy, status, -1)).toMatchObject({ destination: 'postcopy-destination' });
   },
 );
+
+it.each([
+  [
+    'it was started anew',
+    [{ visit: 'v', state: 'gone', end: { why: 'host-restarted', at: '2026-11-20T10:00:00.000Z' } }],
+  ],
+  ['it knows nothing of the visit', []],
+])('and soon, where the host says that %s: nothing is on its way any more', async (_what, visits) => {
+  expect(await lookAt(inPostcopy, 'postcopy-active', 60_000, visits)).toMatchObject({
+    destination: 'postcopy-destination',
+  });
+});
 
 it('one that has all its memory is not given up, however long libvirt takes to say so', async () => {
   expect(await lookAt(inPostcopy, 'completed', -1)).toMatchObject({ source: 'absent', destination: 'unknown' });

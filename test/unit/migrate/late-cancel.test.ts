@@ -1,0 +1,79 @@
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { MoveEffects, MoveRun } from '../../../main/migrate/index.ts';
+import type { MoveData } from '../../../main/migrate/move-data.ts';
+import type { Effects } from '../../../main/migrate/move-run.ts';
+import type { MoveState } from '../../../shared/machine/move-machine.ts';
+import { move } from '../samples.ts';
+
+const copying: MoveState = { phase: 'copying', direction: 'out', flipped: false, cancelAsked: false, looking: false };
+
+function runIn(state: MoveState): { run: MoveRun; did: string[]; journaled: (boolean | undefined)[] } {
+  const did: string[] = [];
+  const journaled: (boolean | undefined)[] = [];
+  const effects = {
+    flip: async () => void did.push('flip'),
+    abort: async () => void did.push('abort'),
+  } as unknown as Effects;
+  const run = new MoveRun(move({ phase: state.phase }), { state } as unknown as MoveData, effects, {
+    journal: async (_move, data) => {
+      journaled.push(data?.state.flipAsked);
+      did.push('journal');
+    },
+    changed: () => undefined,
+    failed: (_step, thrown) => did.push(String(thrown)),
+  });
+  return { run, did, journaled };
+}
+
+it('a cancel is refused, in words, from the moment that the flip is asked for', async () => {
+  const { run, did, journaled } = runIn(copying);
+  expect(run.move.cancellable).toBe(true);
+  run.post({ kind: 'flip-wanted' });
+  await vi.waitFor(() => expect(did).toEqual(['journal', 'flip']));
+  expect(journaled).toEqual([true]);
+  expect(run.move.cancellable).toBe(false);
+  expect(() => run.cancel()).toThrow('is switching to its destination at this moment');
+  // As from a deadline, which nobody is told of.
+  run.post({ kind: 'cancel', reason: 'the time ran out' });
+  run.post({ kind: 'flip-wanted' });
+  await vi.waitFor(() => expect(did).toEqual(['journal', 'flip', 'flip']));
+});
+
+it('a flip is not asked for once the move is called off', async () => {
+  const { run, did } = runIn(copying);
+  run.cancel();
+  run.post({ kind: 'flip-wanted' });
+  await vi.waitFor(() => expect(did).toEqual(['journal', 'abort']));
+});
+
+/** What an engine does with a call that an earlier one has left running, before it gives up waiting. */
+async function takenUp(state: MoveState): Promise<string[]> {
+  // Each look at the clock comes a quarter of a minute after the last.
+  let nowMs = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+    nowMs += 15_000;
+    return nowMs;
+  });
+  onTestFinished(() => clock.mockRestore());
+  const did = new Set<string>();
+  const effects = new MoveEffects({
+    link: { state: 'up', call: async () => ({ visits: [{ visit: 'v', state: 'incoming' }] }) },
+    visitLink: {
+      visit: 'v',
+      migration: async () => ({ name: 'm', outcome: () => new Promise(() => undefined) }),
+      endMigration: async () => void did.add('end'),
+    },
+    vm: {
+      uuid: 'u',
+      connection: { abortJob: async () => void did.add('abort'), startPostCopy: async () => void did.add('flip') },
+    },
+  } as unknown as ConstructorParameters<typeof MoveEffects>[0]);
+  const run = { data: { socketName: 'm' }, state, move: { direction: 'out' } } as unknown as MoveRun;
+  expect(await effects.look(run)).toMatchObject({ source: 'unknown', destination: 'unknown' });
+  return [...did];
+}
+
+it('a call of an earlier engine is called off, but flipped where that engine has asked for it', async () => {
+  expect(await takenUp(copying)).toEqual(['abort']);
+  expect(await takenUp({ ...copying, flipAsked: true })).toEqual(['flip']);
+});
