@@ -1,4 +1,5 @@
 import type { Vm } from '../../shared/model/vm.ts';
+import { isStoppedByDisk } from '../libvirt/index.ts';
 import { sentencesOf } from '../migrate/index.ts';
 import type { Adoption, AdoptionStore } from './adoption-store.ts';
 import type { DiskStory } from './disk-findings.ts';
@@ -110,8 +111,8 @@ export class DiskKeeper {
   async #tell(vm: Vm): Promise<void> {
     const { fleet, moves, journal } = this.#options;
     if (this.#told.has(vm.uuid) || moves.isMoving(vm.uuid)) return;
-    const { reason } = await (await fleet.connection(vm)).state(vm.uuid);
-    if (reason !== 'paused-ioerror') return;
+    const connectionToVm = await fleet.connection(vm);
+    if (!(await isStoppedByDisk(connectionToVm, vm.uuid, await connectionToVm.state(vm.uuid)))) return;
     this.#told.add(vm.uuid);
     const { name, connection } = vm;
     const virsh = `virsh -c qemu:///${connection}`;

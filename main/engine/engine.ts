@@ -11,6 +11,7 @@ import { AdoptionStore } from './adoption-store.ts';
 import { Autopilot, candidateOf } from './autopilot.ts';
 import { balloonAway } from './away-balloon.ts';
 import { AwayVms } from './away-vms.ts';
+import { BalloonKeeper } from './balloon-keeper.ts';
 import { callsOn } from './calls.ts';
 import { Departure } from './departure.ts';
 import { DiskKeeper } from './disk-keeper.ts';
@@ -161,9 +162,11 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
       departure.moved(move);
       onChange();
     },
+    onBalloonGiven: (vm, bytes) => balloons.given(vm, bytes),
     onEnded: (host) => keeper.lookAt(host),
     onFault,
   });
+  const balloons = new BalloonKeeper({ fleet, moves, onFault });
   const pauseAway = new PauseAway({ journal, hosts, moves, visits, onChange, onFault });
   const power = new Power({
     onReadings: (readings) => departure.onReadings(readings),
@@ -316,6 +319,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     await departure.stop();
     wishes.stop();
     disks.stop();
+    balloons.stop();
     desk.close();
     await server?.close();
     await hosting.stop();

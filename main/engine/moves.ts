@@ -33,6 +33,8 @@ export interface MovesOptions {
   /** Whether memory that a guest does not use may be taken before it comes home. */
   readonly mayShrink: () => boolean;
   readonly onChange: (move: Move) => void;
+  /** A guest at home was asked to take back memory until it has this much. */
+  readonly onBalloonGiven: (vm: string, bytes: number) => void;
   /** A move is over, whatever came of it. */
   readonly onEnded: (host: KnownHost) => void;
   readonly onFault: (what: string, thrown: unknown) => void;
@@ -323,6 +325,7 @@ export class Moves {
       mayShrink: this.#options.mayShrink,
       ...terms,
       recordPlace: (run) => this.#recordPlace(run),
+      balloonGiven: (bytes) => this.#options.onBalloonGiven(move.vm, bytes),
       visitEnded: (visit) => visits.end(visit),
     });
     const run = new MoveRun(move, data, effects, this.#sink());

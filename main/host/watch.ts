@@ -1,6 +1,6 @@
 /** Looks into a visit through its libvirtd, and from outside at what its processes really use. */
 import type { VisitEndReason } from '../../shared/model/visit-end.ts';
-import type { Connection, Libvirt } from '../libvirt/index.ts';
+import { type Connection, isStoppedByDisk, type Libvirt } from '../libvirt/index.ts';
 import { maxProcesses } from './inside.ts';
 import { usageBelow } from './usage.ts';
 import type { Visit } from './visit.ts';
@@ -129,7 +129,7 @@ export class VisitWatch {
     }
     const domain = domains.find(({ uuid }) => uuid === admitted.vm);
     if (domain === undefined) return undefined;
-    if (domain.reason === 'paused-ioerror') await this.#goOn(connection);
+    if (await isStoppedByDisk(connection, domain.uuid, domain)) await this.#goOn(connection);
     const incoming = domain.reason === 'paused-migration' || domain.reason === 'paused-starting-up';
     return { running: domain.state === 'running', incoming };
   }

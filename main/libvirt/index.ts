@@ -15,6 +15,7 @@ export type {
   DomainXmlOptions,
 } from './connection.ts';
 export { Connection } from './connection.ts';
+export { isStoppedByDisk } from './disk-error.ts';
 export {
   makeReady,
   type NbdPlace,

@@ -6,6 +6,9 @@ const stalledMs = 1_500;
 const pollMs = 200;
 const longestMs = 6_000;
 const steadyWaitMs = 4_000;
+const nudgeBytes = 1024 * 1024;
+/** A driver takes a mebibyte in some milliseconds, under emulation too. */
+const nudgeMs = 500;
 
 /** What the balloon driver says now; only `currentBytes` where the guest is silent. */
 async function balloonStats(connection: Connection, uuid: string): Promise<BalloonStats> {
@@ -39,6 +42,22 @@ export async function shrink(
 
 /** Gives the guest its memory back. */
 export async function restore(connection: Connection, uuid: string, bytes: number): Promise<void> {
+  await connection.setMemory(uuid, bytes);
+}
+
+/** Whether libvirt counts at least `bytes` as the guest's. */
+export async function hasMemory(
+  connection: Pick<Connection, 'memoryStats'>,
+  uuid: string,
+  bytes: number,
+): Promise<boolean> {
+  return ((await connection.memoryStats(uuid)).actualBytes ?? 0) >= bytes;
+}
+
+/** As `restore`, by way of a little less: a guest's driver says what it holds only where that changes (virtio_balloon). */
+export async function offerAnew(connection: Pick<Connection, 'setMemory'>, uuid: string, bytes: number): Promise<void> {
+  await connection.setMemory(uuid, bytes - nudgeBytes);
+  await new Promise((resolve) => setTimeout(resolve, nudgeMs));
   await connection.setMemory(uuid, bytes);
 }
 

@@ -1,2 +1,2 @@
-export { deflatesAtNeed, restore, shrink, steadyStats } from './balloon.ts';
+export { deflatesAtNeed, hasMemory, offerAnew, restore, shrink, steadyStats } from './balloon.ts';
 export { SelfBallooning } from './self-ballooning.ts';

@@ -40,6 +40,8 @@ export interface MoveEffectsOptions {
   readonly pausesWhenLate: boolean | undefined;
   /** Written down (I3) before anything is released. */
   readonly recordPlace: (run: MoveRun) => Promise<void>;
+  /** At home, the guest was asked to take back memory until it has this much. */
+  readonly balloonGiven: (bytes: number) => void;
   /** The visit is over, or goes on: what the engine keeps of it. */
   readonly visitEnded: (visit: string) => Promise<void>;
 }
@@ -380,7 +382,8 @@ export class MoveEffects implements Effects {
     // A receiver that has never run must not begin to when the source goes on; one that cannot be met is fenced.
     await this.#endVisit();
     if (run.state.resumeSource === true) await wakeStopped(vm.connection, vm.uuid);
-    await this.#restoreBalloon(run, vm.connection);
+    const givenBytes = await this.#restoreBalloon(run, vm.connection);
+    if (givenBytes !== undefined) this.#options.balloonGiven(givenBytes);
   }
 
   /** An unreachable host ends a visit without a VM by itself; a fenced one is ended when it is met again. */
@@ -392,13 +395,15 @@ export class MoveEffects implements Effects {
     await this.#options.visitEnded(visitLink.visit);
   }
 
-  async #restoreBalloon(run: MoveRun, connection: Connection): Promise<void> {
+  /** Returns what it gave, in bytes. */
+  async #restoreBalloon(run: MoveRun, connection: Connection): Promise<number | undefined> {
     const { balloonBytes } = run.data;
-    if (balloonBytes === undefined || run.state.outcome === 'lost') return;
+    if (balloonBytes === undefined || run.state.outcome === 'lost') return undefined;
     const { uuid } = this.#options.vm;
     // A guest that has shut down meanwhile begins anew with all of its memory.
-    if ((await see(() => Promise.resolve(connection), uuid, false)) === 'absent') return;
+    if ((await see(() => Promise.resolve(connection), uuid, false)) === 'absent') return undefined;
     await restore(connection, uuid, balloonBytes);
+    return balloonBytes;
   }
 
   #source(run: MoveRun): Promise<Connection> {

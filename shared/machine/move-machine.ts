@@ -249,7 +249,10 @@ function whyLost(state: MoveState, source: Seen): string {
     const there = state.direction === 'out' ? 'the host' : 'this computer';
     return `the VM ended on ${there} just after it had moved there, and what it left behind is older than its disk, which is as after a power cut; it can be started again`;
   }
-  if (!state.flipped) return 'the VM ended while it was being moved; its disk is whole and it can be started again';
+  if (!state.flipped) {
+    const here = state.direction === 'out' ? 'this computer' : 'the host';
+    return `the VM ended on ${here} while it was being moved; its disk is whole and it can be started again`;
+  }
   if (source === 'flip-failed') {
     return "the switch to the VM's destination failed when it had, or may have, begun to run there; its disk is as after a power cut and it can be started again";
   }

@@ -1,8 +1,8 @@
-import type { Direction, Phase } from '../../../shared/model/move.ts';
+import type { Direction, Move } from '../../../shared/model/move.ts';
 
 /**
  * When a fault strikes: while the VM is away and at rest, or at one point of a move. At `switchover` the source has
- * stopped for post-copy; in `post-copy` the guest runs at the destination with pages missing.
+ * been told to stop for post-copy, and has perhaps done so; in `post-copy` the guest runs at the destination with pages missing.
  */
 export const moments = [
   'idle-away',
@@ -42,11 +42,14 @@ export function isSplit(met: Met): boolean {
 
 /**
  * How far a move has come; undefined of one that failed.
- * @param phase as the engine told it last
- * @param crossing whether memory has begun to cross
+ * @param move as the engine told of it last
  * @param arrived whether a beat has come from the destination
  */
-export function metBy(direction: Direction, phase: Phase, crossing: boolean, arrived: boolean): Met | undefined {
+export function metBy(
+  direction: Direction,
+  { phase, progress, cancellable }: Pick<Move, 'phase' | 'progress' | 'cancellable'>,
+  arrived: boolean,
+): Met | undefined {
   switch (phase) {
     case 'planned':
     case 'preparing':
@@ -54,7 +57,8 @@ export function metBy(direction: Direction, phase: Phase, crossing: boolean, arr
     case 'copying':
       // The guest is heard there a moment before the engine knows.
       if (arrived) return `${direction}/settle`;
-      return crossing ? `${direction}/pre-copy` : `${direction}/prepare`;
+      if ((progress?.transferredBytes ?? 0) === 0) return `${direction}/prepare`;
+      return cancellable ? `${direction}/pre-copy` : `${direction}/switchover`;
     case 'postcopy':
     case 'paused':
     case 'recovering':

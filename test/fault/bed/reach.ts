@@ -44,10 +44,9 @@ class Journey {
   met(): Met {
     const told = this.#rig.laptop.moves.findLast(({ id }) => id === this.#id);
     this.#phase = told?.phase ?? this.#phase;
-    const crossing = (told?.progress?.transferredBytes ?? 0) > 0;
     const { bed, observer } = this.#rig.scene;
     const destination = this.#direction === 'out' ? bed.workstation.name : bed.laptop.name;
-    this.#met = metBy(this.#direction, this.#phase, crossing, observer.host === destination) ?? this.#met;
+    if (told !== undefined) this.#met = metBy(this.#direction, told, observer.host === destination) ?? this.#met;
     return this.#met;
   }
 

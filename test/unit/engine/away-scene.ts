@@ -159,6 +159,7 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
     planner: { plan: () => Promise.reject(new Error('planned')) },
     mayShrink: () => true,
     onChange: () => undefined,
+    onBalloonGiven: () => undefined,
     onEnded: () => undefined,
     onFault,
   });

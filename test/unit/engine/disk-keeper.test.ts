@@ -22,6 +22,8 @@ const adoption = {
 
 interface Given {
   reason?: string;
+  /** What QEMU calls its state. */
+  status?: string;
   ready?: boolean;
   broken?: boolean;
   moving?: boolean;
@@ -33,6 +35,7 @@ function keeper(one: Vm, given: Given = {}) {
   const done: string[] = [];
   const connection = {
     state: async () => ({ state: 'paused', reason: given.reason ?? 'paused-ioerror' }),
+    qemuMonitorCommand: async () => ({ status: given.status ?? 'paused' }),
   } as unknown as Connection;
   const disks = new DiskKeeper({
     adoptions: { all: () => [adoption], isReady: () => given.ready ?? true },
@@ -57,6 +60,12 @@ describe('the disk of a VM', () => {
     ['running: is served', vm(), {}, ['serve']],
     ['away: is served', vm({ place: away, state: 'paused' }), {}, ['serve']],
     ['stopped because it did not answer: is served, and its user told', vm({ state: 'paused' }), {}, ['serve', 'tell']],
+    [
+      'stopped so during a move, which libvirt has forgotten: the same',
+      vm({ state: 'paused' }),
+      { reason: 'paused-user', status: 'io-error' },
+      ['serve', 'tell'],
+    ],
     ['paused by somebody: stays so', vm({ state: 'paused' }), { reason: 'paused-user' }, ['serve']],
     ['paused on its way: is the move’s', vm({ state: 'paused' }), { moving: true }, ['serve']],
     ['being made ready, or given back: is left alone', vm({ state: 'paused' }), { ready: false }, []],

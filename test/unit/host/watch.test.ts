@@ -6,7 +6,7 @@ import type { Connection, DomainReason, DomainStateName, LibvirtEvent } from '..
 const vm = '3b7e3c52-6f1f-4d36-9f0c-6b1f3f6f0a11';
 
 /** A visit whose libvirtd shows one domain, which stops again each time it is resumed. */
-function visitIn(state: DomainStateName, reason: DomainReason) {
+function visitIn(state: DomainStateName, reason: DomainReason, status = 'paused') {
   const resumed: string[] = [];
   let tell: (event: LibvirtEvent) => void = () => undefined;
   let states = 0;
@@ -22,6 +22,7 @@ function visitIn(state: DomainStateName, reason: DomainReason) {
   const connection = {
     listDomains: async () => [{ uuid: vm, state, reason }],
     allStats: async () => [],
+    qemuMonitorCommand: async () => ({ status }),
     onEvent: (listener: (event: LibvirtEvent) => void) => {
       tell = listener;
     },
@@ -42,15 +43,22 @@ function visitIn(state: DomainStateName, reason: DomainReason) {
   return { watch, resumed, looks, event };
 }
 
-it('has a guest that was stopped for a disk’s error go on, and not at every word of it', async () => {
-  const { watch, resumed, looks, event } = visitIn('paused', 'paused-ioerror');
-  watch.start();
-  await vi.waitFor(() => expect(looks()).toBe(1));
-  event();
-  await vi.waitFor(() => expect(looks()).toBe(2));
-  expect(resumed).toEqual([vm]);
-  await watch.stop();
-});
+it.each([
+  ['paused-ioerror', 'io-error'],
+  // What libvirt says of one that was stopped so as it arrived.
+  ['paused-user', 'io-error'],
+] as const)(
+  'has a guest that was stopped for a disk’s error go on, and not at every word of it: %s',
+  async (reason, status) => {
+    const { watch, resumed, looks, event } = visitIn('paused', reason, status);
+    watch.start();
+    await vi.waitFor(() => expect(looks()).toBe(1));
+    event();
+    await vi.waitFor(() => expect(looks()).toBe(2));
+    expect(resumed).toEqual([vm]);
+    await watch.stop();
+  },
+);
 
 it.each([
   ['paused', 'paused-user'],

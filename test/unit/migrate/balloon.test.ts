@@ -58,6 +58,7 @@ function comingHome({
     direction: 'home',
     mayShrink: () => mayShrink,
     recordPlace: async () => undefined,
+    balloonGiven: (bytes: number) => done.push(`given ${bytes / MiB}`),
     visitEnded: async () => undefined,
   } as unknown as Options);
   const balloon = `<devices><memballoon model='virtio' autodeflate='${autodeflate}'/></devices>`;
@@ -83,7 +84,7 @@ async function balloonOn(given: Given): Promise<string[]> {
 const all = { balloonBytes: 1024 * MiB };
 
 it('what the VM had at home is written down, then it is shrunk further, and has all of it at home', async () => {
-  expect(await balloonOn(all)).toEqual(['written down 1024', 'away 332', 'home 1024']);
+  expect(await balloonOn(all)).toEqual(['written down 1024', 'away 332', 'home 1024', 'given 1024']);
 });
 
 it('stays away with all its memory where the move failed or was cancelled', async () => {
@@ -91,15 +92,15 @@ it('stays away with all its memory where the move failed or was cancelled', asyn
 });
 
 it('has all of it at home when ballooning was turned off meanwhile', async () => {
-  expect(await balloonOn({ ...all, mayShrink: false })).toEqual(['written down 1024', 'home 1024']);
+  expect(await balloonOn({ ...all, mayShrink: false })).toEqual(['written down 1024', 'home 1024', 'given 1024']);
 });
 
 it('a guest that could not take memory back by itself is not shrunk', async () => {
-  expect(await balloonOn({ ...all, autodeflate: 'off' })).toEqual(['written down 1024', 'home 1024']);
+  expect(await balloonOn({ ...all, autodeflate: 'off' })).toEqual(['written down 1024', 'home 1024', 'given 1024']);
 });
 
 it('of a visit from before the size was kept, it has what it came with', async () => {
-  expect(await balloonOn({})).toEqual(['written down 700', 'away 332', 'home 700']);
+  expect(await balloonOn({})).toEqual(['written down 700', 'away 332', 'home 700', 'given 700']);
 });
 
 it('a guest that shut down just after it had come is given nothing, and its move ends', async () => {

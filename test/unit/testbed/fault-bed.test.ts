@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import type { Phase } from '../../../shared/model/move.ts';
 import { acceptable, acceptableMeanwhile, unharmed } from '../../fault/bed/ends.ts';
 import { faultNames } from '../../fault/bed/faults.ts';
 import { allCases, chooseCases, nameOf, randomMoves } from '../../fault/bed/matrix.ts';
 import { metBy, moments } from '../../fault/bed/moments.ts';
 import { endOf, type Sight } from '../../fault/bed/sight.ts';
+import { move } from '../samples.ts';
 
 describe('the cases of a run', () => {
   it('are decided by the seed alone', () => {
@@ -57,14 +59,30 @@ describe('the ends that are declared', () => {
 });
 
 describe('what a fault met', () => {
+  const told = (phase: Phase, transferredBytes: number, cancellable = true) =>
+    move({
+      phase,
+      cancellable,
+      progress: {
+        transferredBytes,
+        remainingBytes: 1,
+        totalBytes: 2,
+        rateBytesPerSec: 1,
+        dirtyBytesPerSec: 0,
+        iteration: 1,
+        postcopyRequests: 0,
+      },
+    });
+
   it('is told by the phase and by what has crossed, and by whether the guest has been heard at the destination', () => {
-    expect(metBy('home', 'preparing', false, false)).toBe('home/prepare');
-    expect(metBy('out', 'copying', false, false)).toBe('out/prepare');
-    expect(metBy('out', 'copying', true, false)).toBe('out/pre-copy');
-    expect(metBy('out', 'postcopy', true, false)).toBe('out/switchover');
-    expect(metBy('out', 'paused', true, true)).toBe('out/post-copy');
-    expect(metBy('out', 'done', true, true)).toBe('idle-away');
-    expect(metBy('home', 'failed', true, false)).toBeUndefined();
+    expect(metBy('home', told('preparing', 0), false)).toBe('home/prepare');
+    expect(metBy('out', told('copying', 0), false)).toBe('out/prepare');
+    expect(metBy('out', told('copying', 1), false)).toBe('out/pre-copy');
+    expect(metBy('out', told('copying', 1, false), false), 'the flip was asked for').toBe('out/switchover');
+    expect(metBy('out', told('postcopy', 1), false)).toBe('out/switchover');
+    expect(metBy('out', told('paused', 1), true)).toBe('out/post-copy');
+    expect(metBy('out', told('done', 1), true)).toBe('idle-away');
+    expect(metBy('home', told('failed', 1), false)).toBeUndefined();
   });
 });
 
