@@ -24,13 +24,15 @@ const tests = [
 ];
 
 process.chdir(repository);
-if (!['setup', 'start', 'demo', 'test'].includes(task)) {
-  console.error('Usage: node scripts/bootstrap.mjs setup | start [options] | demo [options] | test');
+if (!['setup', 'start', 'demo', 'test', 'bench:workloads'].includes(task)) {
+  console.error(
+    'Usage: node scripts/bootstrap.mjs setup | start [options] | demo [options] | test | bench:workloads [options]',
+  );
   process.exit(2);
 }
 installDependencies();
 // A window can be opened before the machine is set up; the engine says what it misses.
-if (task !== 'start') await setUp({ forTests: task === 'test' });
+if (task !== 'start') await setUp({ forTests: task === 'test', forWorkloads: task === 'bench:workloads' });
 process.env.PATH = `${bin}${delimiter}${process.env.PATH}`;
 if (task === 'demo') {
   process.exitCode =
@@ -38,6 +40,10 @@ if (task === 'demo') {
 }
 if (task === 'start')
   process.exitCode = (await buildAll()) || (await run('node', ['bin/homeward.mjs', 'open', ...args]));
+if (task === 'bench:workloads') {
+  process.exitCode =
+    (await run('npm', ['run', '--silent', 'build'])) || (await run('node', ['test/bench/workloads.ts', ...args]));
+}
 if (task === 'test') process.exitCode = await runTests();
 
 /**

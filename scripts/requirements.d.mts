@@ -4,6 +4,7 @@ export interface Requirement {
   readonly files?: readonly string[];
   readonly staticFiles?: readonly string[];
   readonly onlyForTests?: true;
+  readonly onlyForWorkloads?: true;
   readonly apt: string;
   readonly dnf: string;
   readonly pacman: string;

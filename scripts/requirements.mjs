@@ -1,7 +1,8 @@
 /**
  * What Homeward and its tests need of the system. Each line is one package per package manager, why, and how
  * to see that it is there already: `commands` in PATH (sbin included) or one of `files`.
- * `onlyForTests`: a desktop to try window and tray on, which nobody else needs.
+ * `onlyForTests`: a desktop to try window and tray on, which nobody else needs. `onlyForWorkloads`: what builds the Debian
+ * guest of `npm run bench:workloads`.
  * apt is what the tests run on; the dnf and pacman names follow their packages and have not been run.
  */
 export const requirements = [
@@ -236,5 +237,37 @@ export const requirements = [
     apt: 'hostname',
     dnf: 'hostname',
     pacman: 'inetutils',
+  },
+  {
+    why: 'installs the Debian guest of bench:workloads',
+    commands: ['mmdebstrap'],
+    onlyForWorkloads: true,
+    apt: 'mmdebstrap',
+    dnf: 'mmdebstrap',
+    pacman: 'mmdebstrap',
+  },
+  {
+    why: 'lets it do so without root',
+    commands: ['newuidmap'],
+    onlyForWorkloads: true,
+    apt: 'uidmap',
+    dnf: 'shadow-utils',
+    pacman: 'shadow',
+  },
+  {
+    why: 'makes that guest’s file system',
+    commands: ['genext2fs'],
+    onlyForWorkloads: true,
+    apt: 'genext2fs',
+    dnf: 'genext2fs',
+    pacman: 'genext2fs',
+  },
+  {
+    why: 'grows it',
+    commands: ['resize2fs'],
+    onlyForWorkloads: true,
+    apt: 'e2fsprogs',
+    dnf: 'e2fsprogs',
+    pacman: 'e2fsprogs',
   },
 ];

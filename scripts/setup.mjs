@@ -30,10 +30,12 @@ ${packages.length > 0 ? `apt-get install -y -qq --no-install-recommends ${packag
   pacman: (packages) => `pacman -S --needed --noconfirm ${packages.join(' ')}`,
 };
 
-/** @param options `forTests`: with what only tests need. */
-export async function setUp({ forTests = false } = {}) {
+/** @param options `forTests`: with what only tests need; `forWorkloads`: with what only `bench:workloads` needs. */
+export async function setUp({ forTests = false, forWorkloads = false } = {}) {
   const manager = managers.find((name) => commandPath(name === 'apt' ? 'apt-get' : name) !== undefined);
-  const needed = requirements.filter(({ onlyForTests }) => forTests || !onlyForTests);
+  const needed = requirements.filter(
+    ({ onlyForTests, onlyForWorkloads }) => (forTests || !onlyForTests) && (forWorkloads || !onlyForWorkloads),
+  );
   const missing = needed.filter((requirement) => !isThere(requirement));
   const listsMissing = manager === 'apt' && !aptKnowsTheKernel();
   const post = postcopyMissing();

@@ -2,8 +2,10 @@ import { statfs } from 'node:fs/promises';
 import type { Host, HostFacts } from '../../shared/model/host.ts';
 import type { Finding } from '../../shared/rpc.ts';
 import { sentencesOf } from '../migrate/index.ts';
+import type { Monitor } from '../monitor/index.ts';
 import { findCommand } from '../process/index.ts';
 import type { AdoptionStore } from './adoption-store.ts';
+import { agentFindings } from './agent-findings.ts';
 import { diskFindings } from './disk-findings.ts';
 import type { DiskKeeper } from './disk-keeper.ts';
 import type { Fleet } from './fleet.ts';
@@ -15,6 +17,7 @@ import { placeFindings } from './place-findings.ts';
 export interface DoctorOptions {
   readonly fleet: Pick<Fleet, 'list'>;
   readonly hosts: Pick<Hosts, 'list'>;
+  readonly monitor: Pick<Monitor, 'agentTrouble'>;
   readonly adoptions: Pick<AdoptionStore, 'get'>;
   readonly services: Pick<HomeServices, 'refresh'>;
   readonly disks: Pick<DiskKeeper, 'story'>;
@@ -133,9 +136,10 @@ export class Doctor {
   }
 
   async #vms(): Promise<Finding[]> {
-    const { fleet, adoptions, services, disks, hosts } = this.#options;
+    const { fleet, adoptions, services, disks, hosts, monitor } = this.#options;
     const findings: Finding[] = [];
     for (const vm of fleet.list()) {
+      findings.push(...agentFindings(vm, monitor.agentTrouble(vm.uuid)));
       const adoption = adoptions.get(vm.uuid);
       if (adoption === undefined) {
         findings.push({

@@ -222,6 +222,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   const doctor = new Doctor({
     fleet,
     hosts,
+    monitor,
     adoptions,
     services,
     disks,

@@ -1,5 +1,6 @@
 /** What a connection's worker can do: one blocking libvirt call each, plain values in and out. */
 import koffi from 'koffi';
+import { LibvirtError, libvirtErrorCode } from './error.ts';
 import {
   type BlockJobStruct,
   type CLong,
@@ -83,6 +84,9 @@ export interface DomainRecord {
   readonly name: string;
   readonly params: Params;
 }
+
+/** libvirt lets 4 MB through, and says RPC beyond; a guest is not to make this process read that. */
+const mostAgentAnswer = 512 * 1024;
 
 function withDomain<T>(conn: ConnectPtr, uuid: string, use: (domain: DomainPtr) => T): T {
   return freeing(present('virDomainLookupByUUIDString', vir.lookupByUuid(conn, uuid)), use);
@@ -302,9 +306,17 @@ export const operations = {
       return takeString('virDomainQemuMonitorCommand', out[0]);
     }),
   guestAgentCommand: (conn: ConnectPtr, uuid: string, command: string, timeoutS: number): string =>
-    withDomain(conn, uuid, (domain) =>
-      takeString('virDomainQemuAgentCommand', virQemu.agentCommand(domain, command, timeoutS, 0)),
-    ),
+    withDomain(conn, uuid, (domain) => {
+      const answer = takeString('virDomainQemuAgentCommand', virQemu.agentCommand(domain, command, timeoutS, 0));
+      if (answer.length <= mostAgentAnswer) return answer;
+      throw new LibvirtError({
+        kind: 'libvirt',
+        code: libvirtErrorCode.RPC,
+        domain: 0,
+        level: 2,
+        message: `the guest agent answered with ${answer.length} characters`,
+      });
+    }),
 } as const;
 
 type Operations = typeof operations;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HomewardError } from '../../shared/errors.ts';
 import type { ConnectionName } from '../../shared/model/vm.ts';
 import {
@@ -8,7 +9,7 @@ import {
   type LibvirtEvent,
   readDomain,
 } from '../libvirt/index.ts';
-import { Agent } from './agent.ts';
+import { Agent, type AgentCommand, type AgentTrouble } from './agent.ts';
 import { Backoff } from './backoff.ts';
 import type { Clock } from './clock.ts';
 import { type Obstacle, obstacleOf } from './obstacle.ts';
@@ -37,8 +38,9 @@ export interface HomeWatchOptions {
 
 /** Events keep the list fresh; this catches what was missed while the daemon restarted. */
 const listEveryMs = 30_000;
-/** libvirt counts it in whole seconds; the connection has to wait with it. */
+/** libvirt counts it in whole seconds. Should libvirt itself hang on an agent, its connection is left behind. */
 const agentPatienceS = 1;
+const agentDeadlineMs = 3_000;
 const agentChannel = 'org.qemu.guest_agent.0';
 
 /** One of the user's own libvirt connections: its domains, and a reading of each running one a second. */
@@ -50,6 +52,8 @@ export class HomeWatch {
   readonly #stale = new Set<string>();
   readonly #agents = new Map<string, Agent>();
   #connection: Promise<Connection> | undefined;
+  /** Agents have one of their own, so that one that hangs delays no other call; opened for the first of them. */
+  #agentConnection: Promise<Connection> | undefined;
   #obstacle: Obstacle | undefined;
   #listedMs = Number.NEGATIVE_INFINITY;
   #hasListed = false;
@@ -114,8 +118,14 @@ export class HomeWatch {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const connection = await this.#connection?.catch(() => undefined);
-    await connection?.close();
+    for (const opening of [this.#connection, this.#agentConnection]) {
+      const connection = await opening?.catch(() => undefined);
+      await connection?.close();
+    }
+  }
+
+  agentTrouble(uuid: string): AgentTrouble | undefined {
+    return this.#agents.get(uuid)?.trouble;
   }
 
   #open(): Promise<Connection> {
@@ -166,13 +176,16 @@ export class HomeWatch {
 
   async #read(connection: Connection): Promise<void> {
     const isAnyRunning = this.domains().some(({ state }) => state === 'running' || state === 'blocked');
-    if (!isAnyRunning) return;
+    if (!isAnyRunning) {
+      this.#agents.clear();
+      return;
+    }
     const { clock, onReading } = this.#options;
     const records = await pollStats(connection);
     const at = clock.now();
     const monotonicMs = clock.monotonicMs();
     for (const { uuid, stats } of records) {
-      const agent = this.#agentOf(uuid, connection);
+      const agent = this.#agentOf(uuid);
       onReading(uuid, { at, monotonicMs, stats, ...(agent === undefined ? {} : { guest: agent.figures }) });
     }
     // Not waited for: what an agent says comes with a later reading.
@@ -182,16 +195,24 @@ export class HomeWatch {
     }
   }
 
-  #agentOf(uuid: string, connection: Connection): Agent | undefined {
+  #agentOf(uuid: string): Agent | undefined {
     if (this.#domains.get(uuid)?.hasAgent !== true) {
       this.#agents.delete(uuid);
       return undefined;
     }
     const agent =
-      this.#agents.get(uuid) ??
-      new Agent((command) => connection.guestAgentCommand(uuid, command, agentPatienceS), this.#options.clock);
+      this.#agents.get(uuid) ?? new Agent((command) => this.#askAgent(uuid, command), this.#options.clock, sleep);
     this.#agents.set(uuid, agent);
     return agent;
+  }
+
+  async #askAgent(uuid: string, command: AgentCommand): Promise<unknown> {
+    this.#agentConnection ??= this.#options.libvirt.connect(this.uri).catch((thrown: unknown) => {
+      this.#agentConnection = undefined;
+      throw thrown;
+    });
+    const connection = await this.#agentConnection;
+    return await connection.guestAgentCommand(uuid, command, agentPatienceS, { deadlineMs: agentDeadlineMs });
   }
 
   #setObstacle(obstacle: Obstacle | undefined): void {

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { ConnectionName, Sample, VmState } from '../../shared/model/vm.ts';
 import type { Connection, DomainStateName, DomainStats, Libvirt } from '../libvirt/index.ts';
+import type { AgentTrouble } from './agent.ts';
 import { AwayWatch } from './away-watch.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DirtyRates } from './dirty-rate.ts';
@@ -121,6 +122,12 @@ export class Monitor extends EventEmitter<MonitorEvents> {
   hasListed(name: ConnectionName): boolean {
     const home = this.#homes.find((candidate) => candidate.name === name);
     return home?.hasListed === true && home.obstacle === undefined;
+  }
+
+  /** What is amiss with its guest agent, where its definition has a channel for one and it runs at home. */
+  agentTrouble(uuid: string): AgentTrouble | undefined {
+    if (this.#aways.has(uuid)) return undefined;
+    return this.#homes.map((home) => home.agentTrouble(uuid)).find((trouble) => trouble !== undefined);
   }
 
   /** Oldest first, at most ten minutes; the same array goes on growing. */

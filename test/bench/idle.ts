@@ -6,51 +6,20 @@
  * Writes {"cpu_percent":n,"rss_mb":n,"vms":2,"seconds":n}: percent of one core over the whole time (user and
  * system time of /proc/PID/stat), and the largest resident memory seen, in units of 1,000,000 bytes.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { BedEngine, createBed, defineGuest, startGuest, startLibvirtd } from '../testbed/index.ts';
+import { costOf } from './cost.ts';
 
 const names = ['idle-1', 'idle-2'];
 /** Guests boot, the engine finds everything and its start is no longer in the figures. */
 const settleMs = 30_000;
-/** USER_HZ: the unit of times in /proc, the same on every Linux that runs Node. */
-const ticksPerSec = 100;
-
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' }, report: { type: 'string' } } });
 const seconds = Math.max(1, Number(values.seconds));
 
-async function cpuSeconds(pid: number): Promise<number> {
-  // Fields 14 and 15 of proc_pid_stat(5), counted after the command name, which may hold spaces.
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ').at(-1)?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSec;
-}
-
-async function rssBytes(pid: number): Promise<number> {
-  const kib = /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kib) * 1024;
-}
-
-async function measure(pid: number) {
-  const startedMs = performance.now();
-  const cpuBefore = await cpuSeconds(pid);
-  let largestRssBytes = 0;
-  while (performance.now() - startedMs < seconds * 1_000) {
-    largestRssBytes = Math.max(largestRssBytes, await rssBytes(pid));
-    await sleep(1_000);
-  }
-  const elapsedS = (performance.now() - startedMs) / 1_000;
-  const usedS = (await cpuSeconds(pid)) - cpuBefore;
-  return {
-    cpu_percent: Number(((usedS / elapsedS) * 100).toFixed(3)),
-    rss_mb: Number((largestRssBytes / 1e6).toFixed(1)),
-    vms: names.length,
-    seconds: Number(elapsedS.toFixed(1)),
-  };
-}
-
 const bed = await createBed();
-let report: Awaited<ReturnType<typeof measure>>;
+let report: Awaited<ReturnType<typeof costOf>> & { readonly vms: number };
 try {
   const libvirtd = await startLibvirtd(bed.laptop);
   const guests = await Promise.all(
@@ -70,7 +39,7 @@ try {
   // A shell that listens would make the engine tell it things.
   engine.client.close();
   await sleep(settleMs);
-  report = await measure(engine.process.pid);
+  report = { ...(await costOf(engine.process.pid, seconds)), vms: names.length };
   await engine.stop();
 } finally {
   await bed.close();

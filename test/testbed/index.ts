@@ -2,6 +2,7 @@ import { Bed, type BedOptions } from './bed.ts';
 
 export type { Bed, BedOptions } from './bed.ts';
 export { buildGuest, type GuestImage } from './guest/build.ts';
+export { isDebianGuestBuilt } from './guest/debian/build.ts';
 export { defineGuest, type Guest, type GuestSpec, startGuest } from './guest/define.ts';
 export type { BedHost, BedProcess, Exit, RunResult, SpawnOptions } from './host.ts';
 export { type Libvirtd, startLibvirtd } from './libvirtd.ts';
@@ -13,3 +14,4 @@ export const createBed = (options?: BedOptions): Promise<Bed> => Bed.create(opti
 export { BedEngine, type BedEngineOptions, homeward, pairEngines } from './engines.ts';
 export { type GuestProcess, guestProcesses } from './places.ts';
 export { Scene, type SceneOptions } from './scene.ts';
+export { SlowHome } from './slow.ts';

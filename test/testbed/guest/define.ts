@@ -5,9 +5,12 @@ import { sh } from '../command.ts';
 import type { BedHost } from '../host.ts';
 import type { Libvirtd } from '../libvirtd.ts';
 import { bootAreaBytes, buildGuest } from './build.ts';
+import { buildDebianGuest } from './debian/build.ts';
 
 export interface GuestSpec {
   readonly name: string;
+  /** `small` (the default) holds the workload alone; `debian` has compilers, ffmpeg and the guest agent, and no `disk` workload. */
+  readonly system?: 'small' | 'debian';
   /** Default 512. */
   readonly memoryMiB?: number;
   /** Default 1. */
@@ -32,7 +35,8 @@ export interface Guest {
 
 /** Copies the guest's disk onto `host` and defines it in that host's libvirt; `virsh start` boots it in seconds. */
 export async function defineGuest(host: BedHost, libvirtd: Libvirtd, spec: GuestSpec): Promise<Guest> {
-  const { template } = await buildGuest();
+  const isDebian = spec.system === 'debian';
+  const { template } = isDebian ? await buildDebianGuest() : await buildGuest();
   const uuid = randomUUID();
   const guest: Guest = {
     name: spec.name,
@@ -42,7 +46,8 @@ export async function defineGuest(host: BedHost, libvirtd: Libvirtd, spec: Guest
     controlPath: `/tmp/${uuid}.control`,
   };
   await copyFile(template, guest.image);
-  await sh('qemu-img', ['resize', '-q', guest.image, String(bootAreaBytes + (spec.dataMiB ?? 64) * 1024 * 1024)]);
+  if (!isDebian)
+    await sh('qemu-img', ['resize', '-q', guest.image, String(bootAreaBytes + (spec.dataMiB ?? 64) * 1024 * 1024)]);
   const { code, stderr } = await libvirtd.virsh('define', '--validate', await xmlFile(host, guest, spec));
   if (code !== 0) throw new Error(`libvirt refused the guest ${spec.name}: ${stderr.trim()}`);
   return guest;
@@ -82,6 +87,7 @@ function domainXml(guest: Guest, spec: GuestSpec): string {
     <serial type='pty'/>
     ${channel(guest.beatPath, 'homeward.beat')}
     ${channel(guest.controlPath, 'homeward.control')}
+    ${spec.system === 'debian' ? "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>" : ''}
     <memballoon model='virtio'/>
   </devices>
 </domain>

@@ -3,7 +3,7 @@ import { release } from 'node:os';
 import { basename, join } from 'node:path';
 import { sh } from '../command.ts';
 
-/** What the guest needs, each after what it needs itself. */
+/** What every guest needs, each after what it needs itself. */
 const moduleNames = [
   'virtio_ring',
   'virtio',
@@ -28,9 +28,14 @@ const unpackers = new Map([
 /**
  * Puts a kernel at `vmlinuz` and its modules, unpacked and in load order, into `modulesFolder`; the module files' names.
  * Debian's smallest packaged kernel where there is apt (it checks the signature; dpkg only unpacks), else the one
- * this machine runs. `scratch` is for the caller to remove.
+ * this machine runs. `scratch` is for the caller to remove. `further`: modules beyond those of every guest.
  */
-export async function takeKernel(scratch: string, vmlinuz: string, modulesFolder: string): Promise<readonly string[]> {
+export async function takeKernel(
+  scratch: string,
+  vmlinuz: string,
+  modulesFolder: string,
+  further: readonly string[] = [],
+): Promise<readonly string[]> {
   const debian = await sh('apt-get', ['--version']).then(
     () => true,
     () => false,
@@ -40,7 +45,7 @@ export async function takeKernel(scratch: string, vmlinuz: string, modulesFolder
   const builtIn = await readFile(join(source.modules, 'modules.builtin'), 'utf8');
   const files = await readdir(source.modules, { recursive: true });
   const taken: string[] = [];
-  for (const name of moduleNames) {
+  for (const name of [...moduleNames, ...further]) {
     const file = files.find((path) => new RegExp(`/${name}\\.ko(\\.\\w+)?$`).test(path));
     if (file !== undefined) await unpackModule(join(source.modules, file), join(modulesFolder, `${name}.ko`));
     else if (!builtIn.includes(`/${name}.ko`))

@@ -14,6 +14,8 @@
  *     swap MIB                     the last MIB of the disk become swap
  *     disk RATE | off              RATE numbered blocks a second beyond the boot file system
  *     echo ADDRESS PORT | off      numbered messages to a TCP echo server
+ *     run NAME [ARGUMENT]          /workloads/NAME, one at a time (only the Debian guest has any)
+ *     ran                          whether that still runs, and how the last one ended
  *     end off | reboot | crash     powers off, reboots, or panics (which reboots: panic=-1) a moment after the answer
  *     report                       all counters
  *     mem                          what the kernel says of its memory
@@ -448,6 +450,33 @@ static void mem(int fd, unsigned long long id) {
       number_in(events, "oom_kill"));
 }
 
+/* A workload of the Debian guest; one at a time. */
+static pid_t job;
+static int job_exit = -1;
+
+static bool run(const char *name, const char *argument) {
+  char path[128];
+  if (job > 0 || strchr(name, '/')) return false;
+  snprintf(path, sizeof path, "/workloads/%s", name);
+  if (access(path, X_OK)) return false;
+  job = fork();
+  if (job == 0) {
+    setpgid(0, 0);
+    execl(path, path, argument, NULL);
+    _exit(127);
+  }
+  return job > 0;
+}
+
+static void ran(int fd, unsigned long long id) {
+  int status;
+  if (job > 0 && waitpid(job, &status, WNOHANG) == job) {
+    job = 0;
+    job_exit = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+  }
+  say(fd, "{\"id\":%llu,\"ok\":true,\"running\":%s,\"exit\":%d}\n", id, job > 0 ? "true" : "false", job_exit);
+}
+
 static void obey(int fd, char *line) {
   char what[32] = "", first[64] = "", second[64] = "";
   unsigned long long id = 0;
@@ -462,7 +491,16 @@ static void obey(int fd, char *line) {
     mem(fd, id);
     return;
   }
-  if (!strcmp(what, "cpu") && (off || a)) off ? stop_cpus() : start_cpus((int)a);
+  if (!strcmp(what, "ran")) {
+    ran(fd, id);
+    return;
+  }
+  if (!strcmp(what, "run") && first[0]) {
+    if (!run(first, second)) {
+      say(fd, "{\"id\":%llu,\"ok\":false,\"error\":\"cannot run it\"}\n", id);
+      return;
+    }
+  } else if (!strcmp(what, "cpu") && (off || a)) off ? stop_cpus() : start_cpus((int)a);
   else if (!strcmp(what, "memory") && (off || a)) off ? stop(&memory_work) : start(&memory_work, memory, a, b);
   else if (!strcmp(what, "hold") && (off || a)) off ? stop(&hold_work) : start(&hold_work, hold, a, 64);
   else if (!strcmp(what, "grab") && (off || a)) off ? stop(&grab_work) : start(&grab_work, grab, a, b);

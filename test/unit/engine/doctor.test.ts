@@ -26,6 +26,7 @@ async function run(over: Partial<DoctorOptions> = {}): Promise<readonly Finding[
   const doctor = new Doctor({
     fleet: { list: () => [vm()] },
     hosts: { list: () => [host({ facts: facts() })] },
+    monitor: { agentTrouble: () => undefined },
     adoptions: { get: () => adoption },
     services: { refresh: () => Promise.resolve({} as HomeService) },
     disks: { story: () => well },
@@ -152,6 +153,19 @@ describe('the doctor', () => {
   it('tells of a VM that is not ready, and how to make it so', async () => {
     const findings = await run({ adoptions: { get: () => undefined } });
     expect(byId(findings, `vm-${vmUuid}`)?.command).toBe('homeward adopt work --apply');
+  });
+
+  it.each([
+    ['silent', 'does not answer'],
+    ['nonsense', 'answers what cannot be'],
+    ['refuses', 'may tell nothing'],
+  ] as const)('tells of a guest agent that is %s', async (trouble, words) => {
+    const findings = await run({ monitor: { agentTrouble: () => trouble } });
+    expect(byId(findings, `agent-${vmUuid}`)).toMatchObject({
+      severity: 'note',
+      title: expect.stringContaining(words),
+    });
+    expect(byId(await run(), `agent-${vmUuid}`)).toBeUndefined();
   });
 
   it('tells of a VM whose host does not answer', async () => {
