@@ -1,6 +1,6 @@
 /** Which cases a run plays: every moment times every fault, in an order that the seed alone decides. Pure. */
 import { type FaultName, faultNames, faults } from './faults.ts';
-import type { Moment } from './moments.ts';
+import { directionOf, type Moment } from './moments.ts';
 
 export interface Case {
   /** Or how long after the beginning of a move, in whichever direction the VM can go. */
@@ -26,14 +26,38 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-/** `count` cases: each once before any comes twice. `only` keeps those whose name contains one of its parts. */
+/**
+ * `count` cases: each once before any comes twice. `only` keeps those whose name contains one of its parts. Where it can be,
+ * a case begins where the one before it is likely to have left the VM, since a move to its beginning shows nothing.
+ */
 export function chooseCases(seed: number, count: number, only: readonly string[] = ['']): readonly Case[] {
   const candidates = allCases().filter((one) => only.some((part) => nameOf(one).includes(part)));
   if (candidates.length === 0) return [];
   const random = randomFrom(seed);
   const chosen: Case[] = [];
-  while (chosen.length < count) chosen.push(...shuffled(candidates, random));
-  return chosen.slice(0, count);
+  while (chosen.length < count) chosen.push(...shuffled(candidates, random).slice(0, count - chosen.length));
+  return onward(chosen);
+}
+
+/** The same cases in an order in which the VM travels least. */
+function onward(cases: readonly Case[]): readonly Case[] {
+  const waiting = {
+    home: cases.filter(({ moment }) => startOf(moment) === 'home'),
+    away: cases.filter(({ moment }) => startOf(moment) === 'away'),
+  };
+  const order: Case[] = [];
+  let at: 'home' | 'away' = 'home';
+  while (order.length < cases.length) {
+    const next: Case | undefined = waiting[at].shift() ?? waiting[at === 'home' ? 'away' : 'home'].shift();
+    if (next === undefined) break;
+    order.push(next);
+    at = next.moment === 'idle-away' || startOf(next.moment) === 'home' ? 'away' : 'home';
+  }
+  return order;
+}
+
+function startOf(moment: Case['moment']): 'home' | 'away' {
+  return typeof moment === 'string' && directionOf(moment) === 'out' ? 'home' : 'away';
 }
 
 /** A move needs about this long on the bed. */

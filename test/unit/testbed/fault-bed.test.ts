@@ -23,6 +23,13 @@ describe('the cases of a run', () => {
     expect([...drawn].sort()).toEqual([...all].sort());
   });
 
+  it('begin where the one before leaves the VM, as long as there are such', () => {
+    const drawn = chooseCases(3, 40, ['out/pre-copy', 'home/pre-copy']).map(nameOf);
+    expect(drawn.slice(0, 20).map((name, index) => name.startsWith(index % 2 === 0 ? 'out/' : 'home/'))).toEqual(
+      Array(20).fill(true),
+    );
+  });
+
   it('can be narrowed to a part of their names', () => {
     expect(chooseCases(1, 3, ['home/post-copy/link-cut-30s']).map(nameOf)).toEqual(
       Array(3).fill('home/post-copy/link-cut-30s'),
