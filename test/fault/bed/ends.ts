@@ -1,4 +1,5 @@
-/** How a case may end, as data: what physics takes, and nothing else, may be lost. Pure. */
+/** How a case may end, as data: what physics, or a libvirtd killed at the flip, takes may be lost, and nothing else. Pure. */
+import type { Direction } from '../../../shared/model/move.ts';
 import type { FaultName } from './faults.ts';
 import { type Met, pointOf } from './moments.ts';
 
@@ -57,6 +58,14 @@ function died(place: 'home' | 'away'): (met: Met) => Ends {
   };
 }
 
+/**
+ * The libvirtd at the destination of a switchover ended before it had begun to finish the move: the next one ends what it
+ * finds (qemuProcessRecoverMigrationIn), and QEMU takes no flip back (docs/decisions.md, “A flip that was asked for”).
+ */
+function receiverEnded(direction: Direction): (met: Met) => Ends {
+  return (met) => (met === `${direction}/switchover` ? [...unharmed(met), ...ended] : unharmed(met));
+}
+
 /** The guest's own end; a move may have been over, and the VM started again by nobody. */
 const guestEnded = (): Ends => ended;
 
@@ -64,6 +73,8 @@ const table: Partial<Record<FaultName, (met: Met) => Ends>> = {
   'qemu-home-killed': died('home'),
   'qemu-host-killed': died('away'),
   'host-off': died('away'),
+  'libvirtd-home-killed': receiverEnded('home'),
+  'libvirtd-host-killed': receiverEnded('out'),
   'guest-shut-down': guestEnded,
   // What it had accepted and not written through is lost to the guest, which must not go on as if it were not.
   'storage-daemon-killed': (met) => [...unharmed(met), 'halted', 'ended'],
