@@ -5,7 +5,6 @@ import { bootAreaBytes, cached, isCached, makeBootArea, packInitrd, sources, tem
 import { takeKernel } from '../kernel.ts';
 
 const packages = ['ffmpeg', 'gcc', 'libc6-dev', 'make', 'qemu-guest-agent'];
-const mirror = 'http://deb.debian.org/debian';
 /** What its root file system is grown to: room for what the workloads write. */
 const rootMiB = 3_072;
 /** The first build fetches and unpacks some 200 packages. */
@@ -87,7 +86,6 @@ async function makeRoot(folder: string, image: string): Promise<void> {
       `--customize-hook=sync-in ${added} /`,
       'bookworm',
       image,
-      mirror,
     ],
     { timeoutMs: patienceMs },
   );
