@@ -1,0 +1,170 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MoveEvent } from '../../shared/machine/move-machine.ts';
+import type { Seen } from '../../shared/machine/verdict.ts';
+import type { VisitEnd } from '../../shared/model/visit-end.ts';
+import type { VisitInfo } from '../../shared/wire.ts';
+import type { Connection } from '../libvirt/index.ts';
+import type { HostLink } from '../link/index.ts';
+import type { LocalVm } from './local-vm.ts';
+import { migrationStatus } from './migration-status.ts';
+import type { MoveRun } from './move-run.ts';
+import { isInPostCopy, see } from './seen.ts';
+import type { VisitLink } from './visit-link.ts';
+
+export interface WhereaboutsOptions {
+  readonly link: HostLink;
+  readonly vm: LocalVm;
+  readonly visitLink: VisitLink;
+}
+
+/** A look is believed once both ends have said the same twice, this far apart. */
+const lookAgainMs = 400;
+const looksAtMost = 12;
+/** For a migrate call of an earlier engine to end; then the link is waited for, and looked again. */
+const callPatienceMs = 30_000;
+/** A call that was called off when it may have been about to end once left a VM at neither place (QEMU 7.2). */
+const callLeftAloneMs = 10_000;
+/** Without both its ends a migration cannot end well; a call that ends well does so within a moment of it. */
+const sourcePatienceMs = 10_000;
+/** Of a host that was started anew, or knows nothing of the visit and refuses its streams, nothing is on its way any more. */
+const afterRestartMs = 1_500;
+const sourceEveryMs = 1_000;
+
+/** Finds out what became of a VM that moves, from both libvirts and from what the host says of the visit. */
+export class Whereabouts {
+  readonly #options: WhereaboutsOptions;
+  readonly #sourcePatienceMs: number;
+
+  constructor(options: WhereaboutsOptions, patienceMs = sourcePatienceMs) {
+    this.#options = options;
+    this.#sourcePatienceMs = patienceMs;
+  }
+
+  /** The libvirt at the end that the VM leaves. */
+  source(run: MoveRun): Promise<Connection> {
+    const { vm, visitLink } = this.#options;
+    return run.move.direction === 'out' ? Promise.resolve(vm.connection) : visitLink.connection();
+  }
+
+  async look(run: MoveRun): Promise<Extract<MoveEvent, { kind: 'seen' }>> {
+    if (!(await this.#callEnded(run))) return { kind: 'seen', source: 'unknown', destination: 'unknown' };
+    let last: { source: Seen; destination: Seen } | undefined;
+    for (let looks = 0; looks < looksAtMost; looks += 1) {
+      const [source, destination] = await Promise.all([this.#see(run, false), this.#see(run, true)]);
+      if (last?.source === source && last.destination === destination) {
+        const orphaned = source === 'absent' && destination === 'unknown';
+        return { kind: 'seen', source, destination: orphaned ? await this.#withoutSource(run) : destination };
+      }
+      last = { source, destination };
+      await sleep(lookAgainMs);
+    }
+    return { kind: 'seen', source: 'unknown', destination: 'unknown' };
+  }
+
+  /**
+   * A call that an earlier engine began may still be under way in its process. Most end by themselves soon; one that does
+   * not is called off, which libvirt refuses once the VM has flipped, or flipped where that engine has asked for it. Until it
+   * has ended, what both ends say means nothing.
+   */
+  async #callEnded(run: MoveRun): Promise<boolean> {
+    const { vm, visitLink, link } = this.#options;
+    const { socketName } = run.data;
+    const call = socketName === undefined ? undefined : await visitLink.migration(socketName);
+    if (call === undefined) return true;
+    const over = call.outcome().then(
+      () => true,
+      () => true,
+    );
+    const beganMs = performance.now();
+    for (;;) {
+      if (await Promise.race([over, sleep(lookAgainMs).then(() => false)])) return true;
+      if (link.state !== 'up') return false;
+      const waitedMs = performance.now() - beganMs;
+      if (waitedMs > callPatienceMs) {
+        if ((await this.#visitState()) !== 'gone') return false;
+        await visitLink.endMigration(call.name);
+        return true;
+      }
+      if (waitedMs < callLeftAloneMs) continue;
+      const flips = run.state.flipAsked === true;
+      await this.source(run)
+        .then((source) => (flips ? source.startPostCopy(vm.uuid) : source.abortJob(vm.uuid)))
+        .catch(() => undefined);
+    }
+  }
+
+  /**
+   * A destination in post-copy whose source has died waits for pages that will never come. libvirt and QEMU do not
+   * always notice, and a QEMU that waits so may not answer; so what has not arrived within a while is lost.
+   */
+  async #withoutSource(run: MoveRun): Promise<Seen> {
+    const { vm, visitLink } = this.#options;
+    const deadline = performance.now() + patienceWith(await this.#visitInfo(), this.#sourcePatienceMs);
+    try {
+      const destination = run.move.direction === 'home' ? vm.connection : await visitLink.connection();
+      while (isInPostCopy(await destination.state(vm.uuid))) {
+        const status = await migrationStatus(destination, vm.uuid).catch(() => undefined);
+        if (status === 'postcopy-paused') return 'postcopy-destination';
+        if (status === 'completed') return 'unknown';
+        if (performance.now() > deadline) return 'postcopy-destination';
+        await sleep(sourceEveryMs);
+      }
+    } catch {
+      // A place that does not answer proves nothing.
+    }
+    return 'unknown';
+  }
+
+  /**
+   * libvirt may wait without end for a post-copy whose source has died, or for a visit that went with its host: the call is
+   * ended for it, and both places are asked.
+   */
+  async endWithItsEnds(run: MoveRun, name: string, callOver: AbortSignal): Promise<void> {
+    let goneSinceMs: number | undefined;
+    while (!callOver.aborted) {
+      const visit = await this.#visitInfo();
+      const gone = visit?.state === 'gone' || (run.state.flipped && (await this.#see(run, false)) === 'absent');
+      goneSinceMs = gone ? (goneSinceMs ?? performance.now()) : undefined;
+      const patienceMs = patienceWith(visit, this.#sourcePatienceMs);
+      if (goneSinceMs !== undefined && performance.now() - goneSinceMs > patienceMs) {
+        if (!callOver.aborted) await this.#options.visitLink.endMigration(name);
+        return;
+      }
+      await sleep(sourceEveryMs);
+    }
+  }
+
+  /** @param destination which end of the move to ask */
+  async #see(run: MoveRun, destination: boolean): Promise<Seen> {
+    const { vm, visitLink } = this.#options;
+    const atHome = (run.move.direction === 'home') === destination;
+    if (atHome) return see(() => Promise.resolve(vm.connection), vm.uuid, destination);
+    const state = await this.#visitState();
+    if (state === undefined) return 'unknown';
+    // The sandbox is the visitor: without it there is no copy at the host.
+    if (state === 'gone') return 'absent';
+    return see(() => visitLink.connection(), vm.uuid, destination);
+  }
+
+  /** What the host says of the visit: `gone` also where it knows none, undefined where it cannot be asked. */
+  async #visitInfo(): Promise<VisitNow | undefined> {
+    const { visitLink, link } = this.#options;
+    if (link.state !== 'up') return undefined;
+    const listed = await link.call('visit.list', {}).catch(() => undefined);
+    if (listed === undefined) return undefined;
+    const found = listed.visits.find(({ visit }) => visit === visitLink.visit);
+    return found ?? { state: 'gone', end: { why: 'forgotten' } };
+  }
+
+  async #visitState(): Promise<VisitInfo['state'] | undefined> {
+    return (await this.#visitInfo())?.state;
+  }
+}
+
+type VisitNow = Pick<VisitInfo, 'state'> & { readonly end?: Pick<VisitEnd, 'why'> | undefined };
+
+/** How long what has crossed may still arrive. */
+function patienceWith(visit: VisitNow | undefined, usualMs: number): number {
+  const why = visit?.end?.why;
+  return why === 'host-restarted' || why === 'forgotten' ? Math.min(afterRestartMs, usualMs) : usualMs;
+}
