@@ -400,8 +400,14 @@ export class HostRole {
     const there = [...this.#residents.values()].flatMap(({ visit }) =>
       visit.peer === owner ? [this.#info(visit)] : [],
     );
+    // A laptop that gave up while it was waiting for one ends it as soon as it is back.
+    const coming = [...this.#promised].flatMap((guest) => (guest.owner === owner ? [this.#promise(guest)] : []));
     const past = (this.#keeping?.untold(owner) ?? []).filter(({ visit }) => !this.#residents.has(visit));
-    return [...there, ...past];
+    return [...there, ...coming, ...past];
+  }
+
+  #promise({ request: { visit, vm, vmName, memoryBytes, vcpus } }: Guest): VisitInfo {
+    return { visit, vm, vmName, memoryBytes, vcpus, state: 'empty', since: new Date(this.#clock.now()).toISOString() };
   }
 
   #info({ info }: Visit): VisitInfo {

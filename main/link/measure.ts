@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { HomewardError } from '../../shared/errors.ts';
 import type { StreamHello } from '../../shared/wire.ts';
 
@@ -29,7 +29,8 @@ export async function measureLink(
   try {
     const beganMs = performance.now();
     if (direction === 'out') {
-      const ended = once(stream, 'end');
+      // Also where it is cut off before its end, though all was sent.
+      const ended = finished(stream, { writable: false });
       stream.resume();
       await Promise.all([send(stream, bytes), ended]);
     } else {

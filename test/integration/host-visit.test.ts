@@ -52,6 +52,25 @@ describe('a visit', () => {
     expect(await readdir(`${host.folder}/v`)).toEqual([]);
   });
 
+  it('is listed while it is prepared, and can be ended then', async () => {
+    const laptop = host.laptop();
+    const request = visitRequest();
+    let prepared = false;
+    const preparing = (async () => {
+      await laptop.calls['visit.prepare'](request);
+      prepared = true;
+    })();
+    const listed = async () =>
+      (await laptop.calls['visit.list']({})).visits.map(({ visit, state }) => ({ visit, state }));
+    await eventually(async () => ((await listed()).length > 0 ? true : undefined));
+    expect(prepared).toBe(false);
+    expect(await listed()).toEqual([{ visit: request.visit, state: 'empty' }]);
+    await laptop.calls['visit.end']({ visit: request.visit });
+    await preparing;
+    expect(await listed()).toEqual([]);
+    expect(await readdir(`${host.folder}/v`)).toEqual([]);
+  });
+
   it('tells its laptop what becomes of the domain', async () => {
     const laptop = host.laptop();
     const request = await laptop.visit();
