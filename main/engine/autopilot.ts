@@ -213,10 +213,7 @@ function suggestionKey({ vm, action, host }: Decision): string {
   return [vm, action, host].join(' ');
 }
 
-export function candidateOf(
-  host: ReturnType<Hosts['list']>[number],
-  followed: Partial<HostCandidate> = {},
-): HostCandidate[] {
+function candidateOf(host: ReturnType<Hosts['list']>[number], followed: Partial<HostCandidate>): HostCandidate[] {
   if (host.fingerprint === undefined) return [];
   return [
     {

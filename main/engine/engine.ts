@@ -8,7 +8,7 @@ import { Power } from '../power/index.ts';
 import { loadIdentity, PairingDesk, PeerStore } from '../trust/index.ts';
 import { Adopter } from './adoption.ts';
 import { AdoptionStore } from './adoption-store.ts';
-import { Autopilot, candidateOf } from './autopilot.ts';
+import { Autopilot } from './autopilot.ts';
 import { balloonAway } from './away-balloon.ts';
 import { AwayVms } from './away-vms.ts';
 import { BalloonKeeper } from './balloon-keeper.ts';
@@ -143,7 +143,13 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     connect: () => monitor.anyConnection(),
     onFault,
   });
-  const planner = new Planner({ fleet, hosts, homeFacts: () => homeFacts.read(), ownName: () => ownName() });
+  const planner = new Planner({
+    fleet,
+    hosts,
+    homeFacts: () => homeFacts.read(),
+    ownName: () => ownName(),
+    experience,
+  });
   const moves = new Moves({
     journal,
     fleet,
@@ -153,10 +159,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     mayShrink: () => settings.current.balloon,
     onChange: (move) => {
       const vm = fleet.list().find(({ uuid }) => uuid === move.vm);
-      const [host] = hosts
-        .list()
-        .filter(({ fingerprint }) => fingerprint === move.host)
-        .flatMap((one) => candidateOf(one));
+      const host = hosts.list().find(({ fingerprint }) => fingerprint === move.host);
       experience.noteMove(move, vm, host, Date.now());
       server?.publish('move', move);
       departure.moved(move);

@@ -1,5 +1,5 @@
-import type { Host, HostFacts } from '../../shared/model/host.ts';
-import type { Move } from '../../shared/model/move.ts';
+import type { Benchmark, Host, HostFacts } from '../../shared/model/host.ts';
+import type { Direction, Move } from '../../shared/model/move.ts';
 import type { Sample, Vm } from '../../shared/model/vm.ts';
 import { type Activity, afterMove, watch } from '../../shared/policy/activity.ts';
 import type { HostCandidate } from '../../shared/policy/index.ts';
@@ -108,12 +108,26 @@ export class Experience {
     };
   }
 
+  /** How long a move is likely to take, in seconds, by what earlier ones of this VM took. */
+  expectedMoveS(vm: Vm, direction: Direction, host: string, benchmark: Benchmark | undefined): number {
+    return predictMove({
+      direction,
+      usedMemoryBytes: vm.sample?.usedMemoryBytes ?? vm.memoryBytes,
+      linkBytesPerSec: direction === 'out' ? benchmark?.linkOutBytesPerSec : benchmark?.linkHomeBytesPerSec,
+      dirtyBytesPerSec: vm.sample?.dirtyBytesPerSec,
+      correction: this.learned(vm.uuid).hosts[host]?.[direction],
+    }).lastsS;
+  }
+
   /** Each state of each move, whoever asked for it. */
-  noteMove(move: Move, vm: Vm | undefined, host: HostCandidate | undefined, now: number): void {
+  noteMove(move: Move, vm: Vm | undefined, host: Pick<Host, 'benchmark'> | undefined, now: number): void {
     const known = this.learned(move.vm);
     if (move.endedAt === undefined) {
       if (this.#expected.get(move.vm)?.id === move.id) return;
-      if (vm !== undefined) this.#expected.set(move.vm, { id: move.id, lastsS: predictedS(move, vm, host, known) });
+      if (vm !== undefined) {
+        const lastsS = this.expectedMoveS(vm, move.direction, move.host, host?.benchmark);
+        this.#expected.set(move.vm, { id: move.id, lastsS });
+      }
       if (move.askedBy === 'user') this.#noteWord(move, known, now);
       return;
     }
@@ -155,17 +169,6 @@ export class Experience {
       this.#reversed(vm, host, now);
     }
   }
-}
-
-function predictedS({ direction, host }: Move, vm: Vm, candidate: HostCandidate | undefined, known: Learned): number {
-  const { linkOutBytesPerSec, linkHomeBytesPerSec } = candidate?.benchmark ?? {};
-  return predictMove({
-    direction,
-    usedMemoryBytes: vm.sample?.usedMemoryBytes ?? vm.memoryBytes,
-    linkBytesPerSec: (direction === 'out' ? linkOutBytesPerSec : linkHomeBytesPerSec) ?? candidate?.linkBytesPerSec,
-    dirtyBytesPerSec: vm.sample?.dirtyBytesPerSec,
-    correction: known.hosts[host]?.[direction],
-  }).lastsS;
 }
 
 function firstAfter(samples: readonly Sample[], at: number | undefined): number {

@@ -8,6 +8,7 @@ import { preflight } from '../../shared/plan/preflight.ts';
 import type { Plan } from '../../shared/rpc.ts';
 import { cpuElement, type DomainDescription, readDomain } from '../libvirt/index.ts';
 import { sentencesOf } from '../migrate/index.ts';
+import type { Experience } from './experience.ts';
 import type { Fleet } from './fleet.ts';
 import type { Hosts, KnownHost } from './hosts.ts';
 import type { OwnName } from './own-name.ts';
@@ -17,6 +18,7 @@ export interface PlannerOptions {
   readonly hosts: Pick<Hosts, 'find' | 'freshFacts'>;
   readonly homeFacts: () => Promise<HostFacts>;
   readonly ownName: () => Promise<OwnName>;
+  readonly experience: Pick<Experience, 'expectedMoveS'>;
 }
 
 export interface Verdict {
@@ -35,7 +37,7 @@ export class Planner {
 
   /** @throws HomewardError where the host cannot be asked */
   async plan(vm: Vm, direction: Direction, host: KnownHost, deadlineMs?: number): Promise<Verdict> {
-    const { fleet, hosts, homeFacts } = this.#options;
+    const { fleet, hosts, homeFacts, experience } = this.#options;
     const [home, away, name] = await Promise.all([homeFacts(), hosts.freshFacts(host), this.#options.ownName()]);
     const runsAtHome = direction === 'out' && vm.state !== 'shutoff';
     const xml = runsAtHome
@@ -62,9 +64,8 @@ export class Planner {
       cpuVerdict: cpuVerdict?.verdict,
     });
     const refusal = direction === 'out' && verdict.possible ? await refusalOf(host, vm, description) : undefined;
-    const linkBytesPerSec = hosts.find(host.fingerprint).benchmark?.[
-      direction === 'out' ? 'linkOutBytesPerSec' : 'linkHomeBytesPerSec'
-    ];
+    const { benchmark } = hosts.find(host.fingerprint);
+    const linkBytesPerSec = benchmark?.[direction === 'out' ? 'linkOutBytesPerSec' : 'linkHomeBytesPerSec'];
     const expectedBytes = vm.sample?.usedMemoryBytes ?? vm.memoryBytes;
     const way =
       linkBytesPerSec === undefined
@@ -94,7 +95,9 @@ export class Planner {
       expectedBytes,
       ...(way === undefined ? {} : { way: planned(way) }),
       ...(deadlineMs === undefined ? {} : { inTime: true as const }),
-      ...(way?.totalMs === undefined ? {} : { expectedMs: way.totalMs }),
+      ...(way?.totalMs === undefined
+        ? {}
+        : { expectedMs: 1_000 * experience.expectedMoveS(vm, direction, host.fingerprint, benchmark) }),
     };
     return { plan, refusal };
   }

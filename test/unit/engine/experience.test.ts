@@ -5,7 +5,14 @@ import { away, busy, host as candidate, facts as figures, history, idle, now } f
 import { host, hostFingerprint, move, vm, vmUuid } from '../samples.ts';
 
 const home = figures({ name: 'lap' });
-const there = candidate({ fingerprint: hostFingerprint, name: 'tower' });
+const benchmark = {
+  cpuSingleOpsPerSec: 1,
+  memcpyBytesPerSec: 1,
+  diskWriteBytesPerSec: 1,
+  linkOutBytesPerSec: 1e8,
+  takenAt: new Date(now).toISOString(),
+};
+const there = candidate({ fingerprint: hostFingerprint, name: 'tower', benchmark });
 
 function experience() {
   const known = new Map<string, Learned>();
@@ -33,10 +40,12 @@ describe('what the engine learns by watching', () => {
     one.noteMove(move({ startedAt, phase: 'copying', askedBy: 'policy' }), vm(), there, now);
     one.noteMove(move({ startedAt, endedAt, phase: 'failed', askedBy: 'policy' }), vm(), there, now);
     expect(learned().hosts).toEqual({});
+    const before = one.expectedMoveS(vm(), 'out', hostFingerprint, benchmark);
     one.noteMove(move({ startedAt, phase: 'copying', askedBy: 'policy' }), vm(), there, now);
     one.noteMove(move({ startedAt, endedAt, phase: 'done', askedBy: 'policy' }), vm(), there, now);
     expect(learned().hosts[hostFingerprint]?.out).toMatchObject({ moves: 1 });
     expect(learned().hosts[hostFingerprint]?.out?.bias).toBeGreaterThan(0);
+    expect(one.expectedMoveS(vm(), 'out', hostFingerprint, benchmark)).toBeGreaterThan(before);
   });
 
   it('"not now" and a quick way back count against a host; going there by hand counts for it, and ends "never"', () => {

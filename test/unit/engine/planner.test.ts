@@ -3,6 +3,7 @@ import { Planner, type Verdict } from '../../../main/engine/planner.ts';
 import { type Connection, Libvirt } from '../../../main/libvirt/index.ts';
 import type { HostHandlers } from '../../../main/link/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
+import type { Benchmark } from '../../../shared/model/host.ts';
 import type { Direction } from '../../../shared/model/move.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import { makeBed, until } from '../link/bed.ts';
@@ -43,6 +44,7 @@ describe('the plan before a move', () => {
       readonly direction?: Direction;
       readonly answers?: Partial<HostHandlers>;
       readonly nameKnown?: boolean;
+      readonly benchmark?: Benchmark;
     } = {},
   ): Promise<Verdict> {
     const bed = await makeBed();
@@ -72,9 +74,13 @@ describe('the plan before a move', () => {
         connection: () => Promise.resolve(connection),
         definition: ({ uuid }) => connection.domainXml(uuid, { inactive: true }),
       },
-      hosts: { find: () => host(), freshFacts: () => link.call('host.facts', {}) },
+      hosts: {
+        find: () => host(given.benchmark === undefined ? {} : { benchmark: given.benchmark }),
+        freshFacts: () => link.call('host.facts', {}),
+      },
       homeFacts: () => Promise.resolve(facts({ arch: 'i686', accels: ['tcg'] })),
       ownName: () => Promise.resolve({ name: 'lap', known: given.nameKnown ?? true }),
+      experience: { expectedMoveS: () => 12 },
     });
     // The definition above is not running in the test driver, so its inactive one is read.
     return planner.plan(vm({ state: 'running', ...given.vm }), given.direction ?? 'home', {
@@ -90,6 +96,18 @@ describe('the plan before a move', () => {
     expect(made.obstacles).toEqual([]);
     expect(made.possible).toBe(true);
     expect(refusal).toBeUndefined();
+  });
+
+  it('says how long it takes by what earlier moves took, once the link was measured', async () => {
+    expect((await plan()).plan.expectedMs).toBeUndefined();
+    const benchmark = {
+      cpuSingleOpsPerSec: 1,
+      memcpyBytesPerSec: 1,
+      diskWriteBytesPerSec: 1,
+      linkHomeBytesPerSec: 1e8,
+      takenAt: '2026-11-20T10:00:00.000Z',
+    };
+    expect((await plan({ benchmark })).plan.expectedMs).toBe(12_000);
   });
 
   it('warns where this computer cannot resolve its own name', async () => {
