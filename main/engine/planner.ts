@@ -81,6 +81,11 @@ export class Planner {
             postcopyObstacle: verdict.postcopyObstacle,
             finishNowAsked: false,
           });
+    // One time for both lines that people read.
+    const expectedMs =
+      way?.totalMs === undefined
+        ? undefined
+        : Math.round(1_000 * experience.expectedMoveS(vm, direction, host.fingerprint, benchmark));
     const plan: Plan = {
       vm: vm.uuid,
       vmName: vm.name,
@@ -93,11 +98,11 @@ export class Planner {
       postcopy: verdict.postcopy,
       ...(verdict.postcopyObstacle === undefined ? {} : { postcopyObstacle: verdict.postcopyObstacle }),
       expectedBytes,
-      ...(way === undefined ? {} : { way: planned(way) }),
-      ...(deadlineMs === undefined ? {} : { inTime: true as const }),
-      ...(way?.totalMs === undefined
+      ...(way === undefined
         ? {}
-        : { expectedMs: 1_000 * experience.expectedMoveS(vm, direction, host.fingerprint, benchmark) }),
+        : { way: { ...planned(way), ...(expectedMs === undefined ? {} : { totalMs: expectedMs }) } }),
+      ...(deadlineMs === undefined ? {} : { inTime: true as const }),
+      ...(expectedMs === undefined ? {} : { expectedMs }),
     };
     return { plan, refusal };
   }

@@ -107,7 +107,9 @@ describe('the plan before a move', () => {
       linkHomeBytesPerSec: 1e8,
       takenAt: '2026-11-20T10:00:00.000Z',
     };
-    expect((await plan({ benchmark })).plan.expectedMs).toBe(12_000);
+    const { plan: made } = await plan({ benchmark });
+    expect(made.expectedMs).toBe(12_000);
+    expect(made.way?.totalMs).toBe(12_000);
   });
 
   it('warns where this computer cannot resolve its own name', async () => {
