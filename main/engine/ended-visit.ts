@@ -46,9 +46,10 @@ export async function takeBack(
     ended: { ...end, hostName: away.hostName },
     ...(starting ? { starting: true } : {}),
   };
-  await journal.append({ kind: 'place', vm: vm.uuid, place, data: null });
   await journal.append({ kind: 'event', text: visitEndSentences(vm.name, away.hostName, end) });
+  // Last, and nobody waits for the host: as soon as people read that it is home they may have it started.
+  await journal.append({ kind: 'place', vm: vm.uuid, place, data: null });
   fleet.follow(vm.uuid, undefined);
   // A host that is not reached now is told when it is: nothing here refers to that visit any more.
-  await link?.call('visit.end', { visit: away.visit, why: end.why }).catch(() => undefined);
+  void link?.call('visit.end', { visit: away.visit, why: end.why }).catch(() => undefined);
 }

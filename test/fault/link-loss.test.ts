@@ -119,6 +119,7 @@ describe('the link is lost while a VM is away', () => {
 
   it('its host is restarted: nothing starts by itself, why is said, and it is started from its disk', async () => {
     const { guest, bed } = scene;
+    await running('home');
     await goAway();
     await bed.workstation.powerOff();
     await bed.workstation.powerOn();

@@ -29,6 +29,8 @@ export interface Given {
   readonly place?: Vm['place'];
   /** Name of a step that does not work: `serve`, `revoke`, `allow`, `start`, `visit.end`. */
   readonly broken?: (step: string) => boolean;
+  /** The host never answers to being told that a visit is over. */
+  readonly silentEnd?: boolean;
   /** The host cannot be reached. */
   readonly unreachable?: boolean;
   /** Who may write the disk, besides. */
@@ -74,7 +76,7 @@ export async function awayScene(listed: () => readonly Partial<VisitInfo>[], giv
       'visit.list': () => ({ visits: listed().map((info) => ({ ...visitInfo, ...info })) }),
       'visit.end': (asked) => {
         done.push(`visit.end ${asked.visit} ${asked.why}`);
-        return {};
+        return given.silentEnd === true ? new Promise(() => undefined) : {};
       },
     }),
   });

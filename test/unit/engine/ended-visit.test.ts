@@ -42,6 +42,15 @@ describe('a VM that ends while it is away', () => {
     expect(placeIn(journal)).toBe('home');
   });
 
+  it('can be started as soon as it is home, though its host does not answer to being told', async () => {
+    const listed: readonly Partial<VisitInfo>[] = [{ state: 'gone', end: { why: 'host-restarted', at } }];
+    const { keeper, restarts, journal, done, vm: current } = await awayScene(() => listed, { silentEnd: true });
+    keeper.start();
+    await expect.poll(() => placeIn(journal)).toBe('home');
+    expect(await restarts.restart(current(), true)).toMatchObject({ state: 'running' });
+    expect(done).toContain('start');
+  });
+
   it('is not started by itself', async () => {
     const { keeper, done, vm: current } = await awayScene(() => [{ state: 'gone' }]);
     keeper.start();
@@ -133,8 +142,8 @@ describe('bringing home a VM that has ended', () => {
       message: 'work ended while it was away; its disk is back home.',
       hint: 'Start it here: homeward restart-here work',
     });
-    expect(done).toEqual(settled(why));
     expect(placeIn(journal)).toBe('home');
+    await expect.poll(() => done).toEqual(settled(why));
   });
 
   it('one that its host has forgotten is not, where nobody sat there and asked', async () => {
