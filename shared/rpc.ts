@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { Benchmark, Host, HostFacts } from './model/host.ts';
 import { Bytes, DisplayName, Fingerprint, Port, Token, VmUuid } from './model/identifiers.ts';
+import { LeavingTimes } from './model/leaving.ts';
 import { Direction, Move, Planned } from './model/move.ts';
 import { DepartureChange, DepartureSettings } from './model/signal.ts';
 import { Level, Vm } from './model/vm.ts';
@@ -99,6 +100,8 @@ export const Preferences = z.object({
   notify: Notify,
   /** When VMs come home by themselves. */
   departure: DepartureSettings,
+  /** Work is sent away the more reluctantly the nearer one of them is, and is home by then. */
+  leaving: LeavingTimes,
   /** Closing the window leaves the tray icon; otherwise it ends the shell, never the engine. */
   closeToTray: z.boolean(),
 });

@@ -8,6 +8,7 @@ import {
   defaultPolicySettings,
   type HostCandidate,
   type Decision as Judged,
+  type Surroundings,
 } from '../../shared/policy/index.ts';
 import type { Decision } from '../../shared/rpc.ts';
 import type { Monitor } from '../monitor/index.ts';
@@ -27,6 +28,7 @@ export interface AutopilotOptions {
   readonly settings: Pick<SettingsStore, 'current'>;
   readonly experience: Experience;
   readonly homeFacts: () => HostFacts | undefined;
+  readonly surroundings: () => Surroundings;
   /** Why nothing should move out now, where that is so. */
   readonly leaving: () => string | undefined;
   readonly onDecision: (decision: Decision) => void;
@@ -90,7 +92,7 @@ export class Autopilot {
   }
 
   #tick(): void {
-    const { fleet, moves, homeFacts, onFault } = this.#options;
+    const { fleet, moves, homeFacts, surroundings, onFault } = this.#options;
     const vms = fleet.list().filter((vm) => {
       const isWatched = vm.level !== 'off' && vm.state === 'running' && !moves.isMoving(vm.uuid);
       if (!isWatched) this.#last.delete(vm.uuid);
@@ -99,9 +101,10 @@ export class Autopilot {
     // Asked for here, so that a machine on which nothing is to be decided is not looked at either.
     const facts = vms.length === 0 ? undefined : homeFacts();
     if (facts === undefined) return;
+    const around = surroundings();
     const cases = vms.flatMap((vm) => {
       try {
-        return [{ vm, input: this.#case(vm, facts) }];
+        return [{ vm, input: this.#case(vm, facts, around) }];
       } catch (thrown) {
         onFault(`deciding about ${vm.name}`, thrown);
         return [];
@@ -160,7 +163,7 @@ export class Autopilot {
     return { ...stays, action: 'stay', outcome: 'noted', reason: leaving };
   }
 
-  #case(vm: Vm, facts: HostFacts): Case {
+  #case(vm: Vm, facts: HostFacts, around: Surroundings): Case {
     const { monitor, settings, hosts, journal, experience } = this.#options;
     const { policy, cooldownS } = settings.current;
     const now = Date.now();
@@ -175,7 +178,9 @@ export class Autopilot {
     const candidates = hosts
       .list()
       .filter(({ fingerprint }) => vm.place.kind === 'away' || !sentFrom.has(fingerprint ?? ''))
-      .flatMap((host) => candidateOf(host, experience.followHost(host, vm, performance.now())));
+      .flatMap((host) =>
+        candidateOf(host, experience.followHost(host, vm, this.#ownCores(host.fingerprint), performance.now())),
+      );
     const samples = monitor.samples(vm.uuid);
     const activity = experience.followVm(vm, samples, facts, candidates);
     return {
@@ -193,7 +198,14 @@ export class Autopilot {
       home: { facts },
       settings: { ...defaultPolicySettings, cooldownMs: cooldownS * 1_000 },
       learned: experience.learned(vm.uuid),
+      surroundings: isSentByHand(moves, now) ? { ...around, leavesInS: undefined } : around,
     };
+  }
+
+  /** What our own VMs take of a host, in cores: that nobody else does. */
+  #ownCores(host: string | undefined): number {
+    const there = this.#options.fleet.list().filter(({ place }) => place.kind === 'away' && place.host === host);
+    return there.reduce((cores, { sample }) => cores + (sample?.busyVcpus ?? 0), 0);
   }
 
   async #act(vm: Vm, { action, host, reason }: Decision): Promise<void> {
@@ -207,6 +219,14 @@ export class Autopilot {
     onDecision(decision);
     journal.append({ kind: 'decision', decision }).catch((thrown: unknown) => onFault('journal', thrown));
   }
+}
+
+/** Who sends a VM out by hand shortly before the usual time of leaving stays longer today. */
+function isSentByHand(moves: ReturnType<Journal['moves']>, now: number): boolean {
+  return moves.some(
+    ({ move: { direction, askedBy, endedAt = '' } }) =>
+      direction === 'out' && askedBy === 'user' && now - Date.parse(endedAt) < hourMs,
+  );
 }
 
 function suggestionKey({ vm, action, host }: Decision): string {

@@ -40,6 +40,7 @@ import { qemuUid } from './qemu-user.ts';
 import { Restarts } from './restart-here.ts';
 import { type RpcServer, startRpcServer } from './rpc-server.ts';
 import { openSettings } from './settings.ts';
+import { Surroundings } from './surroundings.ts';
 import { VisitKeeper } from './visit-keeper.ts';
 import { Visits } from './visits.ts';
 import { writersOf } from './writers.ts';
@@ -172,11 +173,15 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   const balloons = new BalloonKeeper({ fleet, moves, onFault });
   const pauseAway = new PauseAway({ journal, hosts, moves, visits, onChange, onFault });
   const power = new Power({
-    onReadings: (readings) => departure.onReadings(readings),
+    onReadings: (readings) => {
+      surroundings.onReadings(readings);
+      departure.onReadings(readings);
+    },
     beforeSleep: () => departure.beforeSleep(),
     onGuard: onChange,
     onFault,
   });
+  const surroundings = new Surroundings({ power, settings, onFault });
   const onDecision = (decision: Decision): void => {
     server?.publish('decision', decision);
     onChange();
@@ -218,6 +223,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     settings,
     experience,
     homeFacts: () => homeFacts.latest(),
+    surroundings: () => surroundings.latest(),
     leaving: () => departure.leaving(),
     onDecision,
     onFault,
@@ -319,6 +325,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
 
   return async () => {
     autopilot.stop();
+    surroundings.stop();
     await departure.stop();
     wishes.stop();
     disks.stop();

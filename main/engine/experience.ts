@@ -14,6 +14,7 @@ import {
 } from '../../shared/policy/learned.ts';
 import { predictMove } from '../../shared/policy/move-cost.ts';
 import { paceOfWork, seenWayShare } from '../../shared/policy/pace.ts';
+import { hasRoom } from '../../shared/policy/score.ts';
 import { type BreakRecord, breaksOf, followBreaks } from '../../shared/policy/steadiness.ts';
 import type { Lessons } from './lessons.ts';
 
@@ -27,7 +28,8 @@ const quickMs = 600_000;
 
 interface HostRecord {
   readonly link: BreakRecord;
-  readonly room?: BreakRecord | undefined;
+  /** By VM: what is room for one is none for another. */
+  readonly rooms: ReadonlyMap<string, BreakRecord>;
   readonly busyCores?: number | undefined;
 }
 
@@ -79,27 +81,27 @@ export class Experience {
     return activity;
   }
 
-  /** As `vm` sees it. `atMs`: a clock that never jumps. */
+  /** As `vm` sees it. `ownCores`: what this computer's own VMs take of it. `atMs`: a clock that never jumps. */
   followHost(
     host: Host,
     vm: Pick<Vm, 'uuid' | 'vcpus'>,
+    ownCores: number,
     atMs: number,
   ): Pick<HostCandidate, 'linkBreaks' | 'takeovers' | 'usualBusyCores' | 'wayShare'> {
     if (host.fingerprint === undefined) return {};
     const before = this.#hosts.get(host.fingerprint);
     const { facts } = host;
     const link = followBreaks(before?.link, atMs, host.reachable, longestLinkBreakS);
-    const hasRoom = facts !== undefined && facts.cores - facts.busyCores >= vm.vcpus;
+    const others = facts && { ...facts, busyCores: Math.max(0, facts.busyCores - ownCores) };
     const room =
-      facts === undefined || !host.reachable
-        ? before?.room
-        : followBreaks(before?.room, atMs, hasRoom, longestTakeoverS);
+      others === undefined || !host.reachable
+        ? before?.rooms.get(vm.uuid)
+        : followBreaks(before?.rooms.get(vm.uuid), atMs, hasRoom(others, vm.vcpus), longestTakeoverS);
     const step = 1 - Math.exp(-Math.max(0, atMs - (before?.link.at ?? atMs)) / usualTauMs);
-    const busyCores =
-      facts === undefined
-        ? before?.busyCores
-        : (before?.busyCores ?? facts.busyCores) + (facts.busyCores - (before?.busyCores ?? facts.busyCores)) * step;
-    this.#hosts.set(host.fingerprint, { link, room, busyCores });
+    const usual = before?.busyCores ?? others?.busyCores;
+    const busyCores = usual === undefined || others === undefined ? usual : usual + (others.busyCores - usual) * step;
+    const rooms = room === undefined ? [] : [[vm.uuid, room] as const];
+    this.#hosts.set(host.fingerprint, { link, rooms: new Map([...(before?.rooms ?? []), ...rooms]), busyCores });
     return {
       linkBreaks: breaksOf(link),
       takeovers: room && breaksOf(room),

@@ -14,8 +14,16 @@ export interface PreferenceRooms {
 }
 
 /** What of the settings is the same for the engine and all its shells. */
-export function preferencesOf({ name, cooldownS, balloon, notify, departure, closeToTray }: Settings): Preferences {
-  return { name, cooldownS, balloon, notify, departure, closeToTray };
+export function preferencesOf({
+  name,
+  cooldownS,
+  balloon,
+  notify,
+  departure,
+  leaving,
+  closeToTray,
+}: Settings): Preferences {
+  return { name, cooldownS, balloon, notify, departure, leaving, closeToTray };
 }
 
 /** Resolves once the change is on disk and everybody here goes by it. @throws HomewardError `disk-full`, `permission` */

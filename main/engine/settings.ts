@@ -54,6 +54,7 @@ export function defaultSettings(): Settings {
     balloon: true,
     notify: { suggestions: true, moves: true, trouble: true, pairing: true },
     departure: defaultDeparture,
+    leaving: [],
     closeToTray: true,
     manualHosts: [],
   };

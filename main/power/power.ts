@@ -4,7 +4,7 @@ import { LastWord } from './last-word.ts';
 import { type MissingService, PowerWatch } from './watch.ts';
 
 export interface PowerOptions {
-  /** One look at everything, about once a second and at each change, while armed. */
+  /** One look at everything: about once a second while armed, now and then while only watched; and at each change. */
   readonly onReadings: (readings: Readings) => void;
   /** What is to be done before this computer sleeps or ends; it waits for seconds at most. */
   readonly beforeSleep: () => Promise<void>;
@@ -14,12 +14,13 @@ export interface PowerOptions {
   readonly searchPath?: string | undefined;
 }
 
-/** The machine's power: what it says, and the locks that make sleep wait. Costs nothing while it is not armed. */
+/** The machine's power: what it says, and the locks that make sleep wait. Costs nothing while nobody wants to know. */
 export class Power {
   readonly #watch: PowerWatch;
   readonly #guard: Guard;
   readonly #lastWord: LastWord;
   #armed = false;
+  #watched = false;
 
   constructor({ onReadings, beforeSleep, onGuard, onFault, searchPath }: PowerOptions) {
     const lock = { listed: () => this.#watch.locks(), searchPath, onFault };
@@ -42,16 +43,22 @@ export class Power {
   /** Begins to look, and asks for a last word before sleep. */
   arm(): void {
     this.#armed = true;
-    this.#watch.arm();
+    void this.#look();
     void this.#lastWord.want(true);
   }
 
-  /** Resolves when no lock and no connection is left. */
+  /** Resolves when no lock is left, and no connection unless it is watched. */
   async disarm(): Promise<void> {
     this.#armed = false;
     await Promise.all([this.#guard.release(), this.#lastWord.want(false)]);
     // Unless the next VM has set out meanwhile.
-    if (!this.#armed) await this.#watch.disarm();
+    await this.#look();
+  }
+
+  /** Whether somebody wants the readings though nothing is armed. Resolves when no connection is left that nobody wants. */
+  async watch(isWanted: boolean): Promise<void> {
+    this.#watched = isWanted;
+    await this.#look();
   }
 
   /** Closing the lid waits. Resolves when logind has agreed, or has not. */
@@ -73,5 +80,11 @@ export class Power {
   async tryGuard(): Promise<GuardState> {
     if (this.#guard.state.state !== 'off') return this.#guard.state;
     return this.#guard.probe();
+  }
+
+  async #look(): Promise<void> {
+    if (this.#armed) this.#watch.arm('close');
+    else if (this.#watched) this.#watch.arm('easy');
+    else await this.#watch.disarm();
   }
 }

@@ -12,15 +12,16 @@ import { onUpowerChange, onUpowerOwner, readUpower } from './upower.ts';
 export type MissingService = 'bus' | 'logind' | 'upower' | 'network-manager';
 
 export interface PowerWatchOptions {
-  /** One look at everything, about once a second and at each change. */
+  /** One look at everything, at the pace asked for and at each change that is announced. */
   readonly onReadings: (readings: Readings) => void;
   /** Somebody should see whether logind still knows the locks: it, or the bus, was started anew. */
   readonly onLogindAnew: () => void;
   readonly onFault: (what: string, thrown: unknown) => void;
 }
 
-/** logind announces neither lid nor dock (before 256), so it is asked. */
-const lookEveryMs = 1_000;
+/** `close`: logind announces neither lid nor dock (before 256), so it is asked. `easy`: what is announced will do. */
+const lookEveryMs = { close: 1_000, easy: 10_000 } as const;
+export type Pace = keyof typeof lookEveryMs;
 const slowEveryMs = 10_000;
 const displaysEveryMs = 5_000;
 /** Some services announce a change in ten pieces. */
@@ -41,8 +42,10 @@ export class PowerWatch {
     return this.#armed !== undefined;
   }
 
-  arm(): void {
+  /** Or, where it is armed, another pace. */
+  arm(pace: Pace): void {
     this.#armed ??= new Armed(this.#options);
+    this.#armed.setPace(pace);
   }
 
   /** Resolves when nothing of it is left. */
@@ -96,6 +99,7 @@ class Armed {
   #stopMonitor: (() => void) | undefined;
   #nudged = false;
   #stopped = false;
+  #pace: Pace = 'close';
   #wake: () => void = () => undefined;
 
   constructor(options: PowerWatchOptions) {
@@ -112,6 +116,12 @@ class Armed {
     this.#upower = withBus(readUpower, slowEveryMs);
     this.#manager = withBus(readNetworkManager, slowEveryMs);
     this.#loop = this.#run();
+  }
+
+  setPace(pace: Pace): void {
+    const isCloser = pace === 'close' && this.#pace !== 'close';
+    this.#pace = pace;
+    if (isCloser) this.#wake();
   }
 
   async missing(): Promise<readonly MissingService[]> {
@@ -145,7 +155,7 @@ class Armed {
         if (connections > 1) this.#options.onLogindAnew();
         await this.#lookUntilGone();
       } catch (thrown) {
-        // Whatever it was, a VM is away: the next look must come.
+        // Whatever it was, a VM may be away: the next look must come.
         this.#options.onFault('watching power and network', thrown);
         await this.#rest();
       } finally {
@@ -257,7 +267,7 @@ class Armed {
   async #rest(): Promise<void> {
     if (this.#stopped) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#nudged ? settleMs : lookEveryMs);
+      const timer = setTimeout(resolve, this.#nudged ? settleMs : lookEveryMs[this.#pace]);
       this.#wake = () => {
         clearTimeout(timer);
         setTimeout(resolve, this.#stopped ? 0 : settleMs);

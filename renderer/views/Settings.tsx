@@ -6,6 +6,7 @@ import { ComingHome } from '../components/ComingHome.tsx';
 import { Confirm } from '../components/Confirm.tsx';
 import { Failure } from '../components/Failure.tsx';
 import { FigureList } from '../components/FigureList.tsx';
+import { Leaving } from '../components/Leaving.tsx';
 import { NumberBox } from '../components/NumberBox.tsx';
 import { TextBox } from '../components/TextBox.tsx';
 import { Toggle } from '../components/Toggle.tsx';
@@ -74,6 +75,7 @@ export function Settings({ status }: SettingsProps): ReactNode {
         disabled={!online}
         onChange={(departure) => change.run({ departure })}
       />
+      <Leaving times={preferences.leaving} />
       <section className="card" aria-labelledby="set-notify">
         <h2 id="set-notify">Notifications</h2>
         {kinds.map(({ key, label, detail }) => (

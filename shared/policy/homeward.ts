@@ -27,7 +27,7 @@ import {
   soonS,
 } from './prospect.ts';
 import { disqualify, hasRoom } from './score.ts';
-import type { Calculation, HostCandidate, Judgement, PolicyInput } from './types.ts';
+import type { Calculation, HostCandidate, Judgement, PolicyInput, Surroundings } from './types.ts';
 import { count, decimal, percent, seconds } from './words.ts';
 
 /** A run younger than this may still be a start-up or a spike; nothing was learnt from fewer samples either. */
@@ -42,6 +42,8 @@ const patience = {
   home: { ordinaryMoves: 8, mostMs: Number.POSITIVE_INFINITY },
   away: { ordinaryMoves: 8, mostMs: 30_000 },
 } as const;
+/** Nearer than this, a time of leaving is worth a word. */
+const nearS = 3_600;
 /** Left idle away no longer than this in any case, and at least this long. */
 const longestRestS = 3_600;
 const leastRestS = 60;
@@ -105,7 +107,7 @@ function refusalOf({ vm, learned }: PolicyInput, host: HostCandidate): string | 
 }
 
 /** To be read after "…, but". */
-function doubtOf({ vm }: PolicyInput, outcomes: readonly Outcome[], best: Prospect): string | undefined {
+function doubtOf({ vm, surroundings }: PolicyInput, outcomes: readonly Outcome[], best: Prospect): string | undefined {
   const { host, pace, cost, gain, neededS } = best;
   if (pace.pace < leastPace) {
     if (pace.cpuPace >= leastPace) return `its disk is here, and from ${host.name} it is farther away`;
@@ -113,12 +115,23 @@ function doubtOf({ vm }: PolicyInput, outcomes: readonly Outcome[], best: Prospe
   }
   const rest = seconds(medianRestS(outcomes));
   if (gain.gainS < neededS) {
-    return `of about ${rest} that are left a move of ${seconds(cost.lastsS)} to ${host.name} would gain only about ${seconds(Math.max(0, gain.gainS))}, less than the ${seconds(neededS)} that are worth it`;
+    return `of about ${rest} that are left a move of ${seconds(cost.lastsS)} to ${host.name} would gain only about ${seconds(Math.max(0, gain.gainS))}${timeLeft(surroundings)}, less than the ${seconds(neededS)} that are worth it${circumstances(surroundings)}`;
   }
   if (best.isBetterLater) {
     return `it is too early: with a chance of ${percent(gain.lossChance)} it ends before a move to ${host.name} has paid for ${vm.name}`;
   }
   return undefined;
+}
+
+/** To be read after what would be gained. */
+function timeLeft({ leavesInS }: Surroundings = {}): string {
+  return leavesInS !== undefined && leavesInS < nearS ? ' before you usually leave' : '';
+}
+
+/** To be read after "worth it". */
+function circumstances({ onBattery, metered }: Surroundings = {}): string {
+  const which = [...(onBattery === true ? ['on battery'] : []), ...(metered === true ? ['where data cost money'] : [])];
+  return which.length === 0 ? '' : ` ${which.join(' and ')}`;
 }
 
 function judgeAway(input: PolicyInput, place: Extract<Place, { kind: 'away' }>, activity: Activity): Judgement {
@@ -140,7 +153,7 @@ function judgeAway(input: PolicyInput, place: Extract<Place, { kind: 'away' }>, 
   const leavesInS = surroundings?.leavesInS;
   if (leavesInS !== undefined && leavesInS < cost.atMostS + leavingRoomS) {
     return goHome(
-      `You usually leave in about ${seconds(leavesInS)}, and the way home may take ${seconds(cost.atMostS)}.`,
+      `${leavesInS > 0 ? `You usually leave in about ${seconds(leavesInS)}` : 'It is past the time at which you usually leave'}, and the way home may take ${seconds(cost.atMostS)}.`,
       wayHome,
     );
   }

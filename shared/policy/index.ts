@@ -8,5 +8,6 @@ export {
   type PolicyInput,
   PolicyName,
   type PolicyVm,
+  type Surroundings,
 } from './types.ts';
 export { classify } from './workload.ts';

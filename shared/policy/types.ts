@@ -65,7 +65,7 @@ export interface PolicySettings {
 export const defaultPolicySettings: PolicySettings = { cooldownMs: 60_000, hysteresis: 0.1 };
 
 /** What surrounds the laptop; absent means nothing is known of it. */
-interface Surroundings {
+export interface Surroundings {
   readonly onBattery?: boolean | undefined;
   /** Bytes over the present network cost money. */
   readonly metered?: boolean | undefined;

@@ -1,3 +1,4 @@
+import { leavingWords } from '../model/leaving.ts';
 import { type Trigger, triggers } from '../model/signal.ts';
 import type { Preferences } from '../rpc.ts';
 import { formatDuration } from './units.ts';
@@ -12,6 +13,7 @@ export const preferenceKeys = [
   'notify.trouble',
   'notify.pairing',
   ...triggers.map((trigger) => `departure.${trigger}` as const),
+  'leaving',
   'close-to-tray',
 ] as const;
 export type PreferenceKey = (typeof preferenceKeys)[number];
@@ -51,6 +53,7 @@ const meanings: Readonly<Record<PreferenceKey, string>> = {
   'departure.cable': 'take a pulled network cable for one',
   'departure.wifi': 'take fading Wi-Fi for one',
   'departure.power': 'take a pulled power cable for one, with another',
+  leaving: 'when you usually leave: VMs are home by then, and little is sent away before',
   'close-to-tray': 'closing the window leaves the tray icon',
 };
 
@@ -61,7 +64,7 @@ function departureWords({ departure }: Preferences, trigger: Trigger): string {
 }
 
 function valueWords(preferences: Preferences, key: PreferenceKey): string {
-  const { name, cooldownS, balloon, notify, closeToTray } = preferences;
+  const { name, cooldownS, balloon, notify, leaving, closeToTray } = preferences;
   switch (key) {
     case 'name':
       return name;
@@ -77,6 +80,8 @@ function valueWords(preferences: Preferences, key: PreferenceKey): string {
       return onOff(notify.trouble);
     case 'notify.pairing':
       return onOff(notify.pairing);
+    case 'leaving':
+      return leaving.length === 0 ? 'not set' : leavingWords(leaving);
     case 'close-to-tray':
       return onOff(closeToTray);
     case 'departure.lid':

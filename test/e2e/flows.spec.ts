@@ -211,6 +211,14 @@ test('settings are kept as soon as they are changed', async ({ page, shellWith }
     .toEqual([{ departure: { wifi: { on: false } } }, { departure: { lid: { deadlineS: 120 } } }]);
   await pressOn(page, 'switch', /^The lid is closed/);
   await expect(lid).toHaveCount(0);
+  const leaving = page.getByRole('form', { name: 'When you usually leave' });
+  await leaving.getByRole('textbox').fill('soon');
+  await leaving.getByRole('button', { name: 'Save' }).click();
+  await expect(leaving.getByText(/cannot be read as times of leaving/)).toBeVisible();
+  await leaving.getByRole('textbox').fill('mon-fri 17:30');
+  await leaving.getByRole('button', { name: 'Save' }).click();
+  await expect(leaving.getByRole('textbox')).toHaveValue('Mon-Fri 17:30');
+  expect(shell.paramsOf('preferences.change').at(-1)).toEqual({ leaving: [{ from: 'mon', to: 'fri', at: '17:30' }] });
   await pressOn(page, 'switch', /Start when I log in/);
   await expect(page.getByRole('switch', { name: /Start when I log in/ })).toBeChecked();
 });

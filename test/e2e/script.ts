@@ -144,6 +144,7 @@ export function livelyShell(status: Status): ScriptedShell {
           pairing: next.notify?.pairing ?? before.notify.pairing,
         },
         departure: changedDeparture(before.departure, next.departure ?? {}),
+        leaving: next.leaving ?? before.leaving,
         closeToTray: next.closeToTray ?? before.closeToTray,
       };
       shell.tellStatus({ preferences });

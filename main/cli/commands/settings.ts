@@ -2,6 +2,7 @@ import { Argument, type Command } from 'commander';
 import type { z } from 'zod';
 import { HomewardError } from '../../../shared/errors.ts';
 import { DisplayName } from '../../../shared/model/identifiers.ts';
+import { parseLeaving } from '../../../shared/model/leaving.ts';
 import type { calls, Preferences } from '../../../shared/rpc.ts';
 import { type PreferenceKey, preferenceKeys, preferenceViews, triggerOf } from '../../../shared/view/index.ts';
 import { parseWhole } from '../choose.ts';
@@ -24,7 +25,8 @@ Examples:
   homeward settings
   homeward settings set name attic
   homeward settings set notify.moves off
-  homeward settings set departure.lid 120`,
+  homeward settings set departure.lid 120
+  homeward settings set leaving "Mon-Fri 17:30, Sat 12:00"`,
     );
   asks(
     settings.command('list', { isDefault: true }).description('show them'),
@@ -36,7 +38,10 @@ Examples:
       .command('set')
       .description('change one')
       .addArgument(new Argument('<key>', 'which').choices(preferenceKeys))
-      .argument('<value>', 'on or off; for cooldown, seconds; for departure, one of the three')
+      .argument(
+        '<value>',
+        'on or off; for cooldown, seconds; for departure, one of the three; for leaving, times or none',
+      )
       .addHelpText(
         'after',
         '\nExamples:\n  homeward settings set cooldown 300\n  homeward settings set close-to-tray off --json',
@@ -56,6 +61,8 @@ function changeOf(key: PreferenceKey, value: string): Change {
       return { cooldownS: parseWhole(value, 'cooldown', 0, 86_400) };
     case 'balloon':
       return { balloon: parseOnOff(key, value) };
+    case 'leaving':
+      return { leaving: parseLeaving(value) };
     case 'close-to-tray':
       return { closeToTray: parseOnOff(key, value) };
     case 'notify.suggestions':

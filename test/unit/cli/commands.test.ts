@@ -38,6 +38,11 @@ const weighed = decision({
   calculation: { kind: 'cpu-bound', program: 'ffmpeg', ageS: 90, restS: 60, runsKnown: 7, gainS: -3, lossChance: 0.12 },
 });
 
+const weekTimes = [
+  { from: 'mon', to: 'fri', at: '17:30' },
+  { from: 'sat', to: 'sat', at: '09:00' },
+];
+
 const visitor = (over: Partial<VisitInfo> = {}): VisitInfo => ({
   visit: '1'.repeat(32),
   vm: vmUuid,
@@ -366,7 +371,7 @@ test.each<{
     name: 'settings shows them and what they mean',
     args: ['settings'],
     words:
-      /^SETTING +VALUE +MEANING\nname +eva .*\ncooldown +2 min .*\nballoon +on .*\nnotify\.suggestions +on (?:.*\n){4}departure\.lid +on, within 5 min .*\n(?:.*\n){6}close-to-tray +on .*\n$/,
+      /^SETTING +VALUE +MEANING\nname +eva .*\ncooldown +2 min .*\nballoon +on .*\nnotify\.suggestions +on (?:.*\n){4}departure\.lid +on, within 5 min .*\n(?:.*\n){6}leaving +not set .*\nclose-to-tray +on .*\n$/,
     value: preferences,
   },
   {
@@ -413,6 +418,14 @@ test.each<{
     words: /\ndeparture\.lid +on, within 2 min +closing/,
     value: { ...preferences, departure: { ...preferences.departure, lid: { on: true, deadlineS: 120 } } },
     asked: { call: 'preferences.change', params: { departure: { lid: { on: true, deadlineS: 120 } } } },
+  },
+  {
+    name: 'settings set leaving takes days and times',
+    args: ['settings', 'set', 'leaving', 'mon-fri 17:30, Sat 9:00'],
+    script: { 'preferences.change': ({ leaving = [] }) => ({ ...preferences, leaving }) },
+    words: /\nleaving +Mon-Fri 17:30, Sat 09:00 +when you usually leave/,
+    value: { ...preferences, leaving: weekTimes },
+    asked: { call: 'preferences.change', params: { leaving: weekTimes } },
   },
   {
     name: 'status says that closing the lid waits, and for whom',

@@ -55,6 +55,7 @@ test.each([
   [['settings', 'set', 'colour', 'red'], /Allowed choices are name, cooldown, balloon, notify\.suggestions/],
   [['settings', 'set', 'notify.moves', 'maybe'], /notify\.moves is "maybe"; it can be on or off\./],
   [['settings', 'set', 'cooldown', 'soon'], /cooldown is "soon"; it can be 0 to 86400\./],
+  [['settings', 'set', 'leaving', 'soon'], /"soon" cannot be read as times of leaving\./],
   [['settings', 'set', 'name', 'a/b'], /"a\/b" cannot be the name of a computer\./],
   [['host', 'send-home'], /missing required argument 'visitor'/],
   [['notnow'], /missing required argument 'vm'/],

@@ -95,6 +95,7 @@ export const preferences: Preferences = {
   balloon: true,
   notify: { suggestions: true, moves: true, trouble: true, pairing: true },
   departure: defaultDeparture,
+  leaving: [],
   closeToTray: true,
 };
 

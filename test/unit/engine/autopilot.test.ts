@@ -49,6 +49,7 @@ function autopilot(level: Vm['level'], over: Partial<AutopilotOptions> = {}) {
     settings: { current: { ...defaultSettings(), policy: 'muda' } },
     experience: new Experience(lessons()),
     homeFacts: () => figures({ name: 'lap', busyCores: 1.2 }),
+    surroundings: () => ({}),
     leaving: () => undefined,
     onDecision: (decision) => decisions.push(decision),
     onFault: (what) => faults.push(what),
@@ -96,6 +97,27 @@ describe('the autopilot', () => {
     await seconds(pilot, 3);
     expect(offloads).toHaveLength(1);
     expect(offloads[0]?.slice(1)).toMatchObject([hostFingerprint, { by: 'policy' }]);
+  });
+
+  it('on battery and a network that costs money, and near the usual time of leaving, it is weighed by that', async () => {
+    const weighed = async (surroundings: AutopilotOptions['surroundings'], over: Partial<AutopilotOptions> = {}) => {
+      const settings = { current: { ...defaultSettings(), policy: 'homeward' as const } };
+      const fast = figures({ name: 'tower', cpuMhz: 6_000 });
+      const hosts = { list: () => [host({ facts: fast, benchmark: { ...fastLink, cpuSingleOpsPerSec: 3 } })] };
+      const { pilot } = autopilot('suggest', { surroundings, settings, hosts, ...over });
+      await seconds(pilot, 1);
+      return pilot.latest()[0];
+    };
+    const usual = (await weighed(() => ({})))?.calculation?.neededS ?? 0;
+    const dear = (await weighed(() => ({ onBattery: true, metered: true })))?.calculation?.neededS;
+    expect(dear).toBeCloseTo(12 * usual, 3);
+    const late = await weighed(() => ({ leavesInS: 10 }));
+    expect(late).toMatchObject({ action: 'stay', reason: expect.stringContaining('before you usually leave') });
+    // Who sends it out by hand then stays longer.
+    const byHand = move({ phase: 'done', askedBy: 'user', endedAt: new Date(now - 600_000).toISOString() });
+    const written = { append: async () => undefined, moves: () => [{ move: byHand, data: null, at: now }] };
+    const stayed = await weighed(() => ({ leavesInS: 10 }), { journal: written as never });
+    expect(stayed?.reason).not.toContain('before you usually leave');
   });
 
   it('this computer is about to leave: nothing moves out, and the reason is noted', async () => {

@@ -66,12 +66,44 @@ describe('what the engine learns by watching', () => {
   it('breaks of a link, and hosts that others take', () => {
     const { one } = experience();
     const look = (atS: number, reachable: boolean, busyCores: number) =>
-      one.followHost(host({ reachable, facts: figures({ busyCores }) }), vm(), atS * 1_000);
+      one.followHost(host({ reachable, facts: figures({ busyCores }) }), vm(), 0, atS * 1_000);
     for (let atS = 0; atS < 600; atS += 1) look(atS, atS % 100 < 90, atS % 200 < 150 ? 0 : 4);
     const seen = look(600, true, 0);
     expect(seen.linkBreaks?.lengthS).toBeCloseTo(10, -1);
     expect(seen.linkBreaks?.perS).toBeGreaterThan(0.001);
     expect(seen.takeovers?.perS).toBeGreaterThan(0.0004);
     expect(seen.usualBusyCores).toBeGreaterThan(0.3);
+  });
+
+  it('a host that only our own VMs keep busy is not taken by others', () => {
+    const { one } = experience();
+    const there = (busyCores: number) => host({ facts: figures({ cores: 4, busyCores }) });
+    for (let atS = 0; atS < 600; atS += 1) {
+      const isWorking = atS % 200 < 150;
+      one.followHost(there(isWorking ? 4 : 0.1), vm({ vcpus: 2 }), isWorking ? 4 : 0, atS * 1_000);
+    }
+    const alone = one.followHost(there(0.1), vm({ vcpus: 2 }), 0, 600_000);
+    expect(alone.usualBusyCores).toBeLessThan(0.1);
+    expect(alone.takeovers).toEqual({ perS: expect.closeTo(0.1 / 4_200, 5), lengthS: expect.closeTo(20) });
+  });
+
+  it('what is room for one VM is none for another', () => {
+    const { one } = experience();
+    const look = (atS: number, uuid: string, vcpus: number) =>
+      one.followHost(
+        host({ facts: figures({ cores: 4, busyCores: atS % 200 < 150 ? 2 : 0 }) }),
+        vm({ uuid, vcpus }),
+        0,
+        atS * 1_000,
+      );
+    const large = 'ffffffff-1111-4222-8333-444444444444';
+    for (let atS = 0; atS < 600; atS += 1)
+      for (const [uuid, vcpus] of [
+        [vmUuid, 1],
+        [large, 4],
+      ] as const)
+        look(atS, uuid, vcpus);
+    expect(look(600, large, 4).takeovers?.perS).toBeGreaterThan(0.0004);
+    expect(look(600, vmUuid, 1).takeovers?.perS).toBeLessThan(0.0001);
   });
 });

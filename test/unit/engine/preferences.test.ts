@@ -22,6 +22,7 @@ test('at first everything is told and closing the window leaves the tray', async
     balloon: true,
     notify: { suggestions: true, moves: true, trouble: true, pairing: true },
     departure: defaultDeparture,
+    leaving: [],
     closeToTray: true,
   });
 });

@@ -73,7 +73,10 @@ describe('homeward, at home', () => {
     expect(asked({ learned: notNow })?.neededS).toBeGreaterThan(usual);
     expect(asked({ surroundings: { onBattery: true } })?.neededS).toBeGreaterThan(usual);
     expect(asked({ surroundings: { metered: true } })?.neededS).toBeGreaterThan(usual);
-    expect(decide(input({ vm: doing([60, idle], [300, busy]), surroundings: { leavesInS: 100 } })).action).toBe('stay');
+    const late = decide(input({ vm: doing([60, idle], [300, busy]), surroundings: { leavesInS: 100 } }));
+    expect(late).toMatchObject({ action: 'stay', reason: expect.stringContaining('before you usually leave') });
+    const costly = input({ vm: doing([60, idle], [15, busy]), surroundings: { onBattery: true, metered: true } });
+    expect(decide(costly).reason).toMatch(/worth it on battery and where data cost money\.$/);
   });
 
   it('suggests earlier than it acts', () => {
@@ -103,7 +106,13 @@ describe('homeward, away', () => {
       {},
       /waits for its disk/,
     ],
-    ['before the user leaves', there([60, idle], [200, busy]), { surroundings: { leavesInS: 60 } }, /usually leave/],
+    [
+      'before the user leaves',
+      there([60, idle], [200, busy]),
+      { surroundings: { leavesInS: 60 } },
+      /leave in about 60 s/,
+    ],
+    ['when that is past', there([60, idle], [200, busy]), { surroundings: { leavesInS: -60 } }, /It is past the time/],
     [
       'for the host’s owner',
       there([60, idle]),

@@ -77,6 +77,36 @@ describe('where much is missing', () => {
   });
 });
 
+describe('watching without a VM away', () => {
+  test('goes on when the last VM is home, and nobody is asked to wait', async () => {
+    await systemBus();
+    const { power: here, readings } = power();
+    await here.watch(true);
+    await vi.waitFor(() => expect(readings.length).toBeGreaterThan(0));
+    expect(here.guard).toEqual({ state: 'off' });
+    // From now and then to once a second.
+    const seldom = readings.length;
+    here.arm();
+    await vi.waitFor(() => expect(readings.length).toBeGreaterThan(seldom + 1), { timeout: 4_000 });
+    await here.disarm();
+    expect(await here.missing()).toEqual(['logind', 'upower', 'network-manager']);
+    await here.watch(false);
+  });
+
+  test('nothing is left once nobody wants to know', async () => {
+    await systemBus();
+    const { power: here, readings } = power();
+    await here.watch(true);
+    await vi.waitFor(() => expect(readings.length).toBeGreaterThan(0));
+    await here.watch(false);
+    const seen = readings.length;
+    here.arm();
+    await here.disarm();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(readings.length).toBeLessThanOrEqual(seen + 1);
+  });
+});
+
 describe('what services say', () => {
   const nm = 'org.freedesktop.NetworkManager';
   const path = '/org/freedesktop/NetworkManager';

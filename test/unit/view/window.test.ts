@@ -53,6 +53,7 @@ function status(over: Partial<Status> = {}): Status {
       balloon: true,
       notify: { suggestions: true, moves: true, trouble: true, pairing: true },
       departure: defaultDeparture,
+      leaving: [],
       closeToTray: true,
     },
     ...over,

@@ -311,7 +311,14 @@ test('the log tells a move under way by its phase and an ended one by its end', 
 test('preferences are shown as one sets them, each with what it means', () => {
   const off = { suggestions: false, moves: true, trouble: true, pairing: true };
   const departure = { ...preferences.departure, power: { on: false, deadlineS: 60 } };
-  const views = preferenceViews({ ...preferences, cooldownS: 90, notify: off, departure, closeToTray: false });
+  const views = preferenceViews({
+    ...preferences,
+    cooldownS: 90,
+    notify: off,
+    departure,
+    leaving: [{ from: 'fri', to: 'fri', at: '17:30' }],
+    closeToTray: false,
+  });
   expect(views.map(({ key, value }) => `${key} ${value}`)).toEqual([
     'name eva',
     'cooldown 1 min 30 s',
@@ -327,6 +334,7 @@ test('preferences are shown as one sets them, each with what it means', () => {
     'departure.cable on, within 5 min',
     'departure.wifi on, within 1 min',
     'departure.power off',
+    'leaving Fri 17:30',
     'close-to-tray off',
   ]);
   expect(views.every(({ meaning }) => meaning !== '')).toBe(true);
