@@ -120,8 +120,14 @@ export class MigrationProcess {
   /** Resolves when the call has ended well. @throws LibvirtError as libvirt gave it, HomewardError `internal` where there is none */
   async outcome(): Promise<void> {
     if (this.#waiting !== undefined) throw new HomewardError('internal', 'This migration was never begun.');
-    const outcome = this.#outcome ?? this.#hear(await connectUnixSocket(this.#files.sockets.outcome));
-    await outcome;
+    await (this.#outcome ?? this.#hear(await this.#askAgain()));
+  }
+
+  /** Nothing is asked for: should its engine have gone before it was even heard, this one is the first to connect. */
+  async #askAgain(): Promise<Duplex> {
+    const socket = await connectUnixSocket(this.#files.sockets.outcome);
+    socket.end();
+    return socket;
   }
 
   #hear(socket: Duplex): Promise<void> {

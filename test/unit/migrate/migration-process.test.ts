@@ -93,6 +93,19 @@ it('an engine that goes before it has asked for the call leaves nothing to go on
   expect(await readdir(folder)).toEqual(['migration.sock']);
 });
 
+it('an engine that goes before the process listens leaves one that the next engine is done with at once', async () => {
+  const folder = await tempFolder();
+  const program = fileURLToPath(new URL('./prepared-migration.ts', import.meta.url));
+  await promisify(execFile)(process.execPath, [program, folder, name, 'early']);
+  const adopted = await MigrationProcess.adopt(folder, name);
+  if (adopted === undefined) throw new Error('The process has gone with its engine.');
+  onTestFinished(() => adopted.end());
+  await expect.poll(() => readdir(folder)).toContain(`${name}-o.sock`);
+  await expect(adopted.outcome()).rejects.toMatchObject({ code: 'internal' });
+  await adopted.end();
+  expect(await readdir(folder)).toEqual(['migration.sock']);
+});
+
 it('one that was never begun has no outcome', async () => {
   const folder = await tempFolder();
   const migration = await MigrationProcess.start(folder, name, {
