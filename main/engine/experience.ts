@@ -4,6 +4,7 @@ import type { Sample, Vm } from '../../shared/model/vm.ts';
 import { type Activity, afterMove, watch } from '../../shared/policy/activity.ts';
 import type { HostCandidate } from '../../shared/policy/index.ts';
 import {
+  correctionOf,
   isReversal,
   type Learned,
   learnedFrom,
@@ -110,6 +111,11 @@ export class Experience {
     };
   }
 
+  /** How fast moves go over the link, of what was measured over it: what earlier moves of this VM say. */
+  shareOfLink(vm: Vm, direction: Direction, host: string): number {
+    return Math.exp(-(correctionOf(this.learned(vm.uuid), host, direction)?.bias ?? 0));
+  }
+
   /** How long a move is likely to take, in seconds, by what earlier ones of this VM took. */
   expectedMoveS(vm: Vm, direction: Direction, host: string, benchmark: Benchmark | undefined): number {
     return predictMove({
@@ -117,7 +123,7 @@ export class Experience {
       usedMemoryBytes: vm.sample?.usedMemoryBytes ?? vm.memoryBytes,
       linkBytesPerSec: direction === 'out' ? benchmark?.linkOutBytesPerSec : benchmark?.linkHomeBytesPerSec,
       dirtyBytesPerSec: vm.sample?.dirtyBytesPerSec,
-      correction: this.learned(vm.uuid).hosts[host]?.[direction],
+      correction: correctionOf(this.learned(vm.uuid), host, direction),
     }).lastsS;
   }
 

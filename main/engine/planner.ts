@@ -18,7 +18,7 @@ export interface PlannerOptions {
   readonly hosts: Pick<Hosts, 'find' | 'freshFacts'>;
   readonly homeFacts: () => Promise<HostFacts>;
   readonly ownName: () => Promise<OwnName>;
-  readonly experience: Pick<Experience, 'expectedMoveS'>;
+  readonly experience: Pick<Experience, 'expectedMoveS' | 'shareOfLink'>;
 }
 
 export interface Verdict {
@@ -74,7 +74,7 @@ export class Planner {
             direction,
             touchedBytes: expectedBytes,
             dirtyBytesPerSec: vm.sample?.dirtyBytesPerSec,
-            linkBytesPerSec,
+            linkBytesPerSec: linkBytesPerSec * experience.shareOfLink(vm, direction, host.fingerprint),
             linkTrendPerSec: 0,
             linkStableMs: host.stableMs(),
             deadlineMs,

@@ -7,7 +7,7 @@ import { Fingerprint } from '../model/identifiers.ts';
 import type { Direction } from '../model/move.ts';
 import type { Activity } from './activity.ts';
 import { Lifetimes, noLifetimes, withRun } from './lifetimes.ts';
-import { Correction, corrected } from './move-cost.ts';
+import { Correction, corrected, priorSpread } from './move-cost.ts';
 
 const halfLifeMs = 7 * 24 * 3_600_000;
 const mostReluctance = 8;
@@ -95,7 +95,19 @@ export function learnedMove(
   actualS: number,
 ): Learned {
   const lesson = lessonOf(known, host);
-  return withLesson(known, host, { ...lesson, [direction]: corrected(lesson[direction], predictedS, actualS) });
+  const before = correctionOf(known, host, direction);
+  return withLesson(known, host, { ...lesson, [direction]: corrected(before, predictedS, actualS) });
+}
+
+/** One way tells of the other until that was gone too: it is the same link between the same machines. */
+export function correctionOf(
+  known: Learned | undefined,
+  host: Fingerprint,
+  direction: Direction,
+): Correction | undefined {
+  const lesson = known?.hosts[host];
+  const other = lesson?.[direction === 'out' ? 'home' : 'out'];
+  return lesson?.[direction] ?? (other && { moves: 0, bias: other.bias, spread: priorSpread });
 }
 
 /** The first time counts whole. */

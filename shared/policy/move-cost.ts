@@ -26,7 +26,7 @@ const leastWeight = 0.3;
 /** One move may be held up by anything: no single ratio counts for more than fivefold. */
 const mostLogRatio = Math.log(5);
 /** Before any move: predictions are off by about a third. */
-const priorSpread = 0.3;
+export const priorSpread = 0.3;
 
 export const Correction = z.object({
   moves: z.int().min(0),

@@ -1,7 +1,7 @@
 /** A move out to one host, weighed: how fast the work would go there, what the moves cost, what is gained. */
 import type { Activity } from './activity.ts';
 import { expectedGain, type Gain, type GainQuestion, isBetterLater } from './gain.ts';
-import { homeWorkOf, type Learned, reluctanceOf } from './learned.ts';
+import { correctionOf, homeWorkOf, type Learned, reluctanceOf } from './learned.ts';
 import { type Outcome, restOf } from './lifetimes.ts';
 import { type MoveCost, predictMove } from './move-cost.ts';
 import { type Pace, paceAway } from './pace.ts';
@@ -142,14 +142,13 @@ export function moveCost(
   host: HostCandidate | undefined,
   direction: 'out' | 'home',
 ): MoveCost {
-  const lesson = host === undefined ? undefined : learned?.hosts[host.fingerprint];
   const benchmark = direction === 'out' ? host?.benchmark?.linkOutBytesPerSec : host?.benchmark?.linkHomeBytesPerSec;
   return predictMove({
     direction,
     usedMemoryBytes: vm.usedMemoryBytes,
     linkBytesPerSec: (direction === 'out' ? host?.linkBytesPerSec : undefined) ?? benchmark ?? host?.linkBytesPerSec,
     dirtyBytesPerSec: activity.memoryChurn > 0 ? activity.memoryChurn * vm.usedMemoryBytes : undefined,
-    correction: lesson?.[direction],
+    correction: host && correctionOf(learned, host.fingerprint, direction),
   });
 }
 

@@ -48,6 +48,23 @@ describe('what the engine learns by watching', () => {
     expect(one.expectedMoveS(vm(), 'out', hostFingerprint, benchmark)).toBeGreaterThan(before);
   });
 
+  it('how long the way home takes, from the way out, until the VM has gone it', () => {
+    const { one, learned } = experience();
+    const before = one.expectedMoveS(vm(), 'home', hostFingerprint, benchmark);
+    const out = one.expectedMoveS(vm(), 'out', hostFingerprint, benchmark);
+    const took = (s: number) => new Date(now + s * 1_000).toISOString();
+    one.noteMove(move({ startedAt, phase: 'copying', askedBy: 'policy' }), vm(), there, now);
+    one.noteMove(move({ startedAt, endedAt: took(3 * out), phase: 'done', askedBy: 'policy' }), vm(), there, now);
+    const said = one.expectedMoveS(vm(), 'home', hostFingerprint, benchmark);
+    expect(said).toBeCloseTo(3 * before, 1);
+    expect(one.shareOfLink(vm(), 'home', hostFingerprint)).toBeCloseTo(1 / 3, 2);
+    const home = move({ id: '8'.repeat(32), direction: 'home', startedAt, phase: 'copying', askedBy: 'policy' });
+    one.noteMove(home, vm(), there, now);
+    one.noteMove({ ...home, endedAt: took(2 * said), phase: 'done' }, vm(), there, now);
+    expect(one.expectedMoveS(vm(), 'home', hostFingerprint, benchmark)).toBeCloseTo(2 * said, 1);
+    expect(learned().hosts[hostFingerprint]?.home).toMatchObject({ moves: 1 });
+  });
+
   it('"not now" and a quick way back count against a host; going there by hand counts for it, and ends "never"', () => {
     const { one, learned } = experience();
     one.noteNotNow(vmUuid, hostFingerprint, now, true);

@@ -22,6 +22,14 @@ const definition = `<domain type='test'>
   </devices>
 </domain>`;
 
+const benchmark: Benchmark = {
+  cpuSingleOpsPerSec: 1,
+  memcpyBytesPerSec: 1,
+  diskWriteBytesPerSec: 1,
+  linkHomeBytesPerSec: 1e8,
+  takenAt: '2026-11-20T10:00:00.000Z',
+};
+
 /** libvirt's own test driver knows the VM; the host is a real link whose answers a test scripts. */
 describe('the plan before a move', () => {
   let libvirt: Libvirt;
@@ -45,6 +53,8 @@ describe('the plan before a move', () => {
       readonly answers?: Partial<HostHandlers>;
       readonly nameKnown?: boolean;
       readonly benchmark?: Benchmark;
+      readonly shareOfLink?: number;
+      readonly deadlineMs?: number;
     } = {},
   ): Promise<Verdict> {
     const bed = await makeBed();
@@ -80,15 +90,11 @@ describe('the plan before a move', () => {
       },
       homeFacts: () => Promise.resolve(facts({ arch: 'i686', accels: ['tcg'] })),
       ownName: () => Promise.resolve({ name: 'lap', known: given.nameKnown ?? true }),
-      experience: { expectedMoveS: () => 12 },
+      experience: { expectedMoveS: () => 12, shareOfLink: () => given.shareOfLink ?? 1 },
     });
     // The definition above is not running in the test driver, so its inactive one is read.
-    return planner.plan(vm({ state: 'running', ...given.vm }), given.direction ?? 'home', {
-      fingerprint: hostFingerprint,
-      name: 'tower',
-      link,
-      stableMs: () => 0,
-    });
+    const known = { fingerprint: hostFingerprint, name: 'tower', link, stableMs: () => 0 };
+    return planner.plan(vm({ state: 'running', ...given.vm }), given.direction ?? 'home', known, given.deadlineMs);
   }
 
   it('home, with nothing in the way', async () => {
@@ -100,16 +106,17 @@ describe('the plan before a move', () => {
 
   it('says how long it takes by what earlier moves took, once the link was measured', async () => {
     expect((await plan()).plan.expectedMs).toBeUndefined();
-    const benchmark = {
-      cpuSingleOpsPerSec: 1,
-      memcpyBytesPerSec: 1,
-      diskWriteBytesPerSec: 1,
-      linkHomeBytesPerSec: 1e8,
-      takenAt: '2026-11-20T10:00:00.000Z',
-    };
     const { plan: made } = await plan({ benchmark });
     expect(made.expectedMs).toBe(12_000);
     expect(made.way?.totalMs).toBe(12_000);
+  });
+
+  it('whether a deadline can be kept is judged by what the link was seen to give to moves', async () => {
+    const deadline = { benchmark, vm: { memoryBytes: 2 ** 30 }, deadlineMs: 25_000 };
+    const { plan: hoped } = await plan(deadline);
+    const { plan: seen } = await plan({ ...deadline, shareOfLink: 0.1 });
+    expect(hoped.way?.mode).not.toBe('safe-end');
+    expect(seen.way?.mode).toBe('safe-end');
   });
 
   it('warns where this computer cannot resolve its own name', async () => {
