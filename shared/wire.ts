@@ -14,7 +14,7 @@
  */
 import { z } from 'zod';
 import { errorCodes } from './errors.ts';
-import { Accel, Benchmark, HostFacts } from './model/host.ts';
+import { Accel, HostFacts, MachineScores } from './model/host.ts';
 import { Bytes, DisplayName, Token, VmUuid } from './model/identifiers.ts';
 import { VisitEnd, VisitEndReason } from './model/visit-end.ts';
 
@@ -128,8 +128,8 @@ const Nothing = z.object({}).strict();
 export const hostCalls = {
   ping: { params: Nothing, result: Nothing },
   'host.facts': { params: Nothing, result: HostFacts },
-  /** Cached; taken anew when `fresh`. */
-  'host.benchmark': { params: z.object({ fresh: z.boolean() }), result: Benchmark },
+  /** Refused where it was never taken and somebody works there. */
+  'host.benchmark': { params: Nothing, result: MachineScores },
   /** virConnectCompareHypervisorCPU of a live <cpu> element against this host. */
   'cpu.compare': {
     params: z.object({ cpuXml: z.string().max(65_536), accel: Accel, machine: z.string().max(80) }),

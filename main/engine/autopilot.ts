@@ -1,4 +1,4 @@
-import { HomewardError } from '../../shared/errors.ts';
+import { type ErrorCode, HomewardError } from '../../shared/errors.ts';
 import type { HostFacts } from '../../shared/model/host.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import {
@@ -6,11 +6,13 @@ import {
   type Claim,
   decideAll,
   defaultPolicySettings,
+  type HomeLoad,
   type HostCandidate,
   type Decision as Judged,
   type Surroundings,
 } from '../../shared/policy/index.ts';
 import type { Decision } from '../../shared/rpc.ts';
+import { sentencesOf } from '../migrate/index.ts';
 import type { Monitor } from '../monitor/index.ts';
 import type { Experience } from './experience.ts';
 import type { Fleet } from './fleet.ts';
@@ -28,6 +30,7 @@ export interface AutopilotOptions {
   readonly settings: Pick<SettingsStore, 'current'>;
   readonly experience: Experience;
   readonly homeFacts: () => HostFacts | undefined;
+  readonly homeBenchmark: () => HomeLoad['benchmark'];
   readonly surroundings: () => Surroundings;
   /** Why nothing should move out now, where that is so. */
   readonly leaving: () => string | undefined;
@@ -39,6 +42,10 @@ const everyMs = 1_000;
 const hourMs = 3_600_000;
 /** How long a "not now" holds, and how long a host whose owner sent a VM home is not thought of for it. */
 const leftAloneMs = 30 * 60_000;
+/** What a host, or a VM's definition, says no to may have been changed after that. */
+const refusalHoldsMs = 10 * 60_000;
+/** Said for the moment only. */
+const passing: ReadonlySet<ErrorCode> = new Set(['host-unreachable', 'timeout', 'vm-busy']);
 
 /** Once a second: asks the policy about each VM whose level allows more than `off`, and acts or suggests. */
 export class Autopilot {
@@ -46,6 +53,8 @@ export class Autopilot {
   readonly #last = new Map<string, Decision>();
   /** Until when a suggestion, named by `suggestionKey`, is not made again; on the clock. */
   readonly #dismissed = new Map<string, number>();
+  /** Moves out that were refused, named by `wayKey`: why, and until when that is believed; on the clock. */
+  readonly #refused = new Map<string, { readonly why: string; readonly until: number }>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: AutopilotOptions) {
@@ -92,7 +101,7 @@ export class Autopilot {
   }
 
   #tick(): void {
-    const { fleet, moves, homeFacts, surroundings, onFault } = this.#options;
+    const { fleet, moves, homeFacts, homeBenchmark, surroundings, onFault } = this.#options;
     const vms = fleet.list().filter((vm) => {
       const isWatched = vm.level !== 'off' && vm.state === 'running' && !moves.isMoving(vm.uuid);
       if (!isWatched) this.#last.delete(vm.uuid);
@@ -101,10 +110,11 @@ export class Autopilot {
     // Asked for here, so that a machine on which nothing is to be decided is not looked at either.
     const facts = vms.length === 0 ? undefined : homeFacts();
     if (facts === undefined) return;
+    const home = { facts, benchmark: homeBenchmark() };
     const around = surroundings();
     const cases = vms.flatMap((vm) => {
       try {
-        return [{ vm, input: this.#case(vm, facts, around) }];
+        return [{ vm, input: this.#case(vm, home, around) }];
       } catch (thrown) {
         onFault(`deciding about ${vm.name}`, thrown);
         return [];
@@ -163,7 +173,7 @@ export class Autopilot {
     return { ...stays, action: 'stay', outcome: 'noted', reason: leaving };
   }
 
-  #case(vm: Vm, facts: HostFacts, around: Surroundings): Case {
+  #case(vm: Vm, home: HomeLoad, around: Surroundings): Case {
     const { monitor, settings, hosts, journal, experience } = this.#options;
     const { policy, cooldownS } = settings.current;
     const now = Date.now();
@@ -179,10 +189,14 @@ export class Autopilot {
       .list()
       .filter(({ fingerprint }) => vm.place.kind === 'away' || !sentFrom.has(fingerprint ?? ''))
       .flatMap((host) =>
-        candidateOf(host, experience.followHost(host, vm, this.#ownCores(host.fingerprint), performance.now())),
+        candidateOf(
+          host,
+          this.#refusalOf(vm.uuid, host.fingerprint),
+          experience.followHost(host, vm, this.#ownCores(host.fingerprint), performance.now()),
+        ),
       );
     const samples = monitor.samples(vm.uuid);
-    const activity = experience.followVm(vm, samples, facts, candidates);
+    const activity = experience.followVm(vm, samples, home, candidates);
     return {
       policy,
       now,
@@ -195,7 +209,7 @@ export class Autopilot {
         movesRecent: ended.filter((at) => now - at < hourMs).length,
       },
       hosts: candidates,
-      home: { facts },
+      home,
       settings: { ...defaultPolicySettings, cooldownMs: cooldownS * 1_000 },
       learned: experience.learned(vm.uuid),
       surroundings: isSentByHand(moves, now) ? { ...around, leavesInS: undefined } : around,
@@ -210,8 +224,25 @@ export class Autopilot {
 
   async #act(vm: Vm, { action, host, reason }: Decision): Promise<void> {
     const { moves } = this.#options;
-    if (action === 'offload') await moves.offload(vm, host, { by: 'policy', reason });
-    else await moves.home(vm, { by: 'policy', reason });
+    if (action === 'home') {
+      await moves.home(vm, { by: 'policy', reason });
+      return;
+    }
+    try {
+      await moves.offload(vm, host, { by: 'policy', reason });
+    } catch (thrown) {
+      // Nothing has begun, so no cooldown holds: asked every second, it would say no every second.
+      if (!(thrown instanceof HomewardError && passing.has(thrown.code))) {
+        const why = sentencesOf(thrown).replace(/\.$/, '');
+        this.#refused.set(wayKey(vm.uuid, host), { why, until: Date.now() + refusalHoldsMs });
+      }
+      throw thrown;
+    }
+  }
+
+  #refusalOf(vm: string, host: string | undefined): string | undefined {
+    const refused = this.#refused.get(wayKey(vm, host));
+    return refused !== undefined && Date.now() < refused.until ? refused.why : undefined;
   }
 
   #tell(decision: Decision): void {
@@ -229,11 +260,19 @@ function isSentByHand(moves: ReturnType<Journal['moves']>, now: number): boolean
   );
 }
 
+function wayKey(vm: string, host: string | undefined): string {
+  return `${vm} ${host}`;
+}
+
 function suggestionKey({ vm, action, host }: Decision): string {
   return [vm, action, host].join(' ');
 }
 
-function candidateOf(host: ReturnType<Hosts['list']>[number], followed: Partial<HostCandidate>): HostCandidate[] {
+function candidateOf(
+  host: ReturnType<Hosts['list']>[number],
+  obstacle: string | undefined,
+  followed: Partial<HostCandidate>,
+): HostCandidate[] {
   if (host.fingerprint === undefined) return [];
   return [
     {
@@ -242,6 +281,7 @@ function candidateOf(host: ReturnType<Hosts['list']>[number], followed: Partial<
       name: host.name,
       reachable: host.reachable,
       paired: host.paired,
+      obstacle,
       facts: host.facts,
       benchmark: host.benchmark,
       linkBytesPerSec: host.benchmark?.linkOutBytesPerSec,

@@ -158,7 +158,7 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
     'log.list': ({ limit }) => rooms.journal.history(limit),
     'doctor.run': () => rooms.doctor.run(),
     'host.facts': () => rooms.homeFacts.read(),
-    'host.benchmark': ({ host }) => hosts.benchmark(hosts.usable(host)),
+    'host.benchmark': ({ host }) => hosts.measure(hosts.usable(host)),
     'host.settings': () => hosting.settings,
     'host.configure': (change) => hosting.configure(change),
     'visit.sendHome': ({ visit }) => {

@@ -1,6 +1,7 @@
 import pkg from '../../package.json' with { type: 'json' };
 import { HomewardError } from '../../shared/errors.ts';
 import type { Decision, Finding, Status } from '../../shared/rpc.ts';
+import { MachineBenchmark } from '../host/index.ts';
 import { Libvirt } from '../libvirt/index.ts';
 import { inWords } from '../migrate/index.ts';
 import { Monitor, type MonitorOptions } from '../monitor/index.ts';
@@ -19,6 +20,7 @@ import { Doctor } from './doctor.ts';
 import { Experience } from './experience.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
+import { HomeBenchmark } from './home-benchmark.ts';
 import { HomeFacts } from './home-facts.ts';
 import { HomeServices } from './home-services.ts';
 import { bringHomeFor } from './home-wanted.ts';
@@ -120,6 +122,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     ownName: () => settings.current.name,
     onPairing: (pairing) => server?.publish('pairing', pairing),
   });
+  const benchmark = new MachineBenchmark({ folder: paths.stateFolder, version });
   const hosting = new Hosting({
     identity,
     peers,
@@ -129,6 +132,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     folder: `${paths.runtimeFolder}/h`,
     bookFile: `${paths.stateFolder}/visits.json`,
     version,
+    benchmark,
     forced: options.hostRole,
     onChange,
     onFault,
@@ -144,6 +148,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     connect: () => monitor.anyConnection(),
     onFault,
   });
+  const homeBenchmark = new HomeBenchmark({ own: benchmark, onFault });
   const planner = new Planner({
     fleet,
     hosts,
@@ -223,6 +228,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     settings,
     experience,
     homeFacts: () => homeFacts.latest(),
+    homeBenchmark: () => homeBenchmark.latest(),
     surroundings: () => surroundings.latest(),
     leaving: () => departure.leaving(),
     onDecision,

@@ -1,8 +1,8 @@
-import type { Benchmark, Host, HostFacts } from '../../shared/model/host.ts';
+import type { Benchmark, Host } from '../../shared/model/host.ts';
 import type { Direction, Move } from '../../shared/model/move.ts';
 import type { Sample, Vm } from '../../shared/model/vm.ts';
 import { type Activity, afterMove, watch } from '../../shared/policy/activity.ts';
-import type { HostCandidate } from '../../shared/policy/index.ts';
+import type { HomeLoad, HostCandidate } from '../../shared/policy/index.ts';
 import {
   correctionOf,
   isReversal,
@@ -60,10 +60,9 @@ export class Experience {
   }
 
   /** With all samples since the last look. */
-  followVm(vm: Vm, samples: readonly Sample[], home: HostFacts, hosts: readonly HostCandidate[]): Activity | undefined {
+  followVm(vm: Vm, samples: readonly Sample[], home: HomeLoad, hosts: readonly HostCandidate[]): Activity | undefined {
     const at = vm.place.kind === 'away' ? vm.place.host : undefined;
-    const paceOf = (run: Activity['run']): number | undefined =>
-      run && paceOfWork(run, vm.vcpus, { facts: home }, hosts, at);
+    const paceOf = (run: Activity['run']): number | undefined => run && paceOfWork(run, vm.vcpus, home, hosts, at);
     const known = this.#activities.get(vm.uuid);
     const hasMoved = known !== undefined && this.#places.get(vm.uuid) !== at;
     const was = this.#places.get(vm.uuid);

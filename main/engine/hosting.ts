@@ -1,7 +1,7 @@
 import { HomewardError } from '../../shared/errors.ts';
 import type { HostSettings, Status } from '../../shared/rpc.ts';
 import { type Announcement, Announcer } from '../discovery/index.ts';
-import { HostRole } from '../host/index.ts';
+import { HostRole, type MachineBenchmark } from '../host/index.ts';
 import type { Libvirt } from '../libvirt/index.ts';
 import { LinkServer } from '../link/index.ts';
 import type { Identity, PairingDesk, PeerStore } from '../trust/index.ts';
@@ -18,6 +18,7 @@ export interface HostingOptions {
   /** Outlives a reboot. */
   readonly bookFile: string;
   readonly version: string;
+  readonly benchmark: Pick<MachineBenchmark, 'read'>;
   /** `homeward host`: on for as long as this engine runs, whatever the settings say. */
   readonly forced: boolean;
   readonly onChange: () => void;
@@ -117,14 +118,27 @@ export class Hosting {
 
   async #turnOn(): Promise<void> {
     if (this.#open !== undefined) return;
-    const { identity, peers, desk, libvirt, settings, folder, bookFile, version, onChange, onFault, onNews } =
-      this.#options;
+    const {
+      identity,
+      peers,
+      desk,
+      libvirt,
+      settings,
+      folder,
+      bookFile,
+      version,
+      benchmark,
+      onChange,
+      onFault,
+      onNews,
+    } = this.#options;
     const role = new HostRole({
       folder,
       bookFile,
       settings: () => this.settings,
       libvirt,
       version,
+      benchmark,
       name: () => settings.current.name,
       onFault: (thrown) => onFault('host role', thrown),
       onNews,

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
 import type { Benchmark, Host, HostAddress, HostFacts } from '../../shared/model/host.ts';
+import { isLinkDue } from '../../shared/policy/measuring.ts';
 import type { WantedStream } from '../../shared/wire.ts';
 import { Discovery, type FoundHost } from '../discovery/index.ts';
 import { HostLink, measureLink } from '../link/index.ts';
@@ -29,6 +30,9 @@ export interface HostsOptions {
 }
 
 const factsEveryMs = 10_000;
+/** A host that was at work may rest in a minute; what it once told changes by the week. */
+const scoresEveryMs = { unknown: 60_000, known: 3_600_000 } as const;
+const benchmarkTimeoutMs = 60_000;
 const linkProbeBytes = 4 * 1024 * 1024;
 
 interface Paired extends KnownHost {
@@ -40,6 +44,10 @@ interface Paired extends KnownHost {
   address?: HostAddress | undefined;
   facts?: HostFacts;
   benchmark?: Benchmark;
+  /** These on a clock that never jumps. */
+  scoresAskedAtMs?: number;
+  linkMeasuredAtMs?: number;
+  carried?: { readonly bytes: number; readonly atMs: number };
 }
 
 /** The workstations around: found, added by hand, paired; and the links to those that are paired. */
@@ -235,17 +243,17 @@ export class Hosts {
     return facts;
   }
 
-  /** The host's own figures and what the link to it carries. */
-  async benchmark(host: KnownHost): Promise<Benchmark> {
-    const own = await host.link.call('host.benchmark', { fresh: false }, { timeoutMs: 60_000 });
-    const benchmark: Benchmark = {
-      ...own,
-      linkOutBytesPerSec: await measureLink(host.link, 'out', linkProbeBytes),
-      linkHomeBytesPerSec: await measureLink(host.link, 'home', linkProbeBytes),
-    };
-    const paired = this.#paired.get(host.fingerprint);
-    if (paired !== undefined) paired.benchmark = benchmark;
-    return benchmark;
+  /**
+   * Now, because a person asks.
+   * @throws HomewardError `refused` where the host is at work and has no scores of its own; the link has been measured then
+   */
+  async measure({ fingerprint }: KnownHost): Promise<Benchmark> {
+    const host = this.#paired.get(fingerprint);
+    if (host === undefined) throw new HomewardError('not-paired', 'That host is no longer paired with this computer.');
+    await this.#measureLink(host);
+    await this.#askForScores(host);
+    this.#options.onChange();
+    return host.benchmark ?? {};
   }
 
   onUp(listener: (host: KnownHost) => void): void {
@@ -303,11 +311,34 @@ export class Hosts {
   async #refresh(host: Paired): Promise<void> {
     try {
       await this.freshFacts(host);
-      if (host.benchmark === undefined) await this.benchmark(host);
+      if (this.#isLinkDue(host)) await this.#measureLink(host);
+      if (areScoresDue(host)) await this.#askForScores(host).catch(unlessAtWork);
       this.#options.onChange();
     } catch (thrown) {
       this.#options.onFault(`asking ${host.name}`, thrown);
     }
+  }
+
+  /** By what it has carried since the last look. */
+  #isLinkDue(host: Paired): boolean {
+    const nowMs = performance.now();
+    const { carried: before, linkMeasuredAtMs } = host;
+    host.carried = { bytes: carriedBytes(host.link), atMs: nowMs };
+    const bytesPerSec = before && ((host.carried.bytes - before.bytes) * 1_000) / Math.max(1, nowMs - before.atMs);
+    return isLinkDue(linkMeasuredAtMs === undefined ? undefined : nowMs - linkMeasuredAtMs, bytesPerSec);
+  }
+
+  async #measureLink(host: Paired): Promise<void> {
+    const linkOutBytesPerSec = await measureLink(host.link, 'out', linkProbeBytes);
+    const linkHomeBytesPerSec = await measureLink(host.link, 'home', linkProbeBytes);
+    host.benchmark = { ...host.benchmark, linkOutBytesPerSec, linkHomeBytesPerSec };
+    host.linkMeasuredAtMs = performance.now();
+  }
+
+  async #askForScores(host: Paired): Promise<void> {
+    host.scoresAskedAtMs = performance.now();
+    const scores = await host.link.call('host.benchmark', {}, { timeoutMs: benchmarkTimeoutMs });
+    host.benchmark = { ...host.benchmark, ...scores };
   }
 
   async #refreshAll(): Promise<void> {
@@ -343,6 +374,24 @@ export class Hosts {
     this.#found.delete(fingerprint);
     this.#options.onChange();
   }
+}
+
+function areScoresDue({ benchmark, scoresAskedAtMs }: Paired): boolean {
+  const everyMs = scoresEveryMs[benchmark?.takenAt === undefined ? 'unknown' : 'known'];
+  return scoresAskedAtMs === undefined || performance.now() - scoresAskedAtMs > everyMs;
+}
+
+/** One that is at work does not measure itself, and is asked again. */
+function unlessAtWork(thrown: unknown): void {
+  if (!(thrown instanceof HomewardError && thrown.code === 'refused')) throw thrown;
+}
+
+/** Heartbeats and calls left out. */
+function carriedBytes(link: Pick<HostLink, 'traffic'>): number {
+  return link
+    .traffic()
+    .filter(({ kind }) => kind !== 'control')
+    .reduce((sum, { sentBytes, receivedBytes }) => sum + sentBytes + receivedBytes, 0);
 }
 
 function includes(addresses: readonly HostAddress[], wanted: HostAddress): boolean {

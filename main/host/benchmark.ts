@@ -1,44 +1,78 @@
-/** Rough scores of this machine (Muda §6.2): CPU, memory, disk. Under two seconds, one core, 64 MiB written. */
+/** Rough scores of this machine (Muda §6.2): CPU, memory, disk. Under two seconds, and 64 MiB written. */
 import { hash } from 'node:crypto';
-import { open, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
-import { Benchmark } from '../../shared/model/host.ts';
+import { type HostFacts, MachineScores } from '../../shared/model/host.ts';
+import { areScoresDue, isIdle } from '../../shared/policy/measuring.ts';
+import { loadOver } from './machine.ts';
 
-const CachedBenchmark = z.object({ version: z.string(), benchmark: Benchmark });
-const Scores = z.object({ cpuSingleOpsPerSec: z.number(), memcpyBytesPerSec: z.number() });
+const CachedScores = z.object({ version: z.string(), benchmark: MachineScores });
+/** What a worker measures. */
+export type Task = 'cpu' | 'memory';
 
+/** Longer than the gaps in what a person does. */
+const loadLookMs = 3_000;
 const writtenBytes = 64 * 1024 * 1024;
 const leastFreeBytes = 1024 ** 3;
 
-export interface BenchmarkOptions {
-  /** Holds the cached result and, for a moment, what is written. */
+export interface MachineBenchmarkOptions {
+  /** Holds the cached scores and, for a moment, what is written. */
   readonly folder: string;
-  /** A cached result of another version does not count. */
+  /** Cached scores of another version do not count. */
   readonly version: string;
-  readonly now: () => Date;
+  /** How busy this machine is now; else it is looked at for a moment. */
+  readonly load?: () => Promise<Pick<HostFacts, 'busyCores' | 'cores'>>;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
-/**
- * The cached benchmark, or a new one where there is none or `fresh` is asked for. Throws `disk-full` where less than
- * 1 GiB is free.
- */
-export async function benchmark(fresh: boolean, options: BenchmarkOptions): Promise<Benchmark> {
-  const file = join(options.folder, 'benchmark.json');
-  const cached = fresh ? undefined : await readCached(file, options.version);
-  if (cached) return cached;
-  const diskWriteBytesPerSec = await diskWrite(options.folder);
-  const taken: Benchmark = { ...(await computeInWorker()), diskWriteBytesPerSec, takenAt: options.now().toISOString() };
-  await writeFile(`${file}.new`, JSON.stringify({ version: options.version, benchmark: taken }), { mode: 0o600 });
-  await rename(`${file}.new`, file);
-  return taken;
+/** This machine's own scores: taken while it has nothing to do, kept for this version, and taken anew when they are old. */
+export class MachineBenchmark {
+  readonly #options: MachineBenchmarkOptions;
+  #reading: Promise<MachineScores | undefined> | undefined;
+
+  constructor(options: MachineBenchmarkOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The newest there are; undefined where there are none and somebody works here.
+   * @throws HomewardError `disk-full` where they are due and less than 1 GiB is free
+   */
+  read(): Promise<MachineScores | undefined> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<MachineScores | undefined> {
+    const { folder, version, load = () => loadOver(loadLookMs), now = Date.now } = this.#options;
+    const file = join(folder, 'benchmark.json');
+    const cached = await readCached(file, version);
+    const takenAtMs = cached === undefined ? undefined : Date.parse(cached.takenAt);
+    if (!areScoresDue(takenAtMs, now()) || !isIdle(await load())) return cached;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const taken: MachineScores = {
+      diskWriteBytesPerSec: await diskWrite(folder),
+      cpuSingleOpsPerSec: await inWorkers('cpu', 1),
+      cpuMultiOpsPerSec: await inWorkers('cpu', availableParallelism()),
+      memcpyBytesPerSec: await inWorkers('memory', 1),
+      takenAt: new Date(now()).toISOString(),
+    };
+    await writeFile(`${file}.new`, JSON.stringify({ version, benchmark: taken }), { mode: 0o600 });
+    await rename(`${file}.new`, file);
+    return taken;
+  }
 }
 
-async function readCached(file: string, version: string): Promise<Benchmark | undefined> {
+async function readCached(file: string, version: string): Promise<MachineScores | undefined> {
   try {
-    const cached = CachedBenchmark.parse(JSON.parse(await readFile(file, 'utf8')));
+    const cached = CachedScores.parse(JSON.parse(await readFile(file, 'utf8')));
     return cached.version === version ? cached.benchmark : undefined;
   } catch {
     // Nothing there, or nothing usable: it is taken anew and replaced.
@@ -46,11 +80,16 @@ async function readCached(file: string, version: string): Promise<Benchmark | un
   }
 }
 
-/** Off the engine's thread: heartbeats must not wait for a benchmark. */
-async function computeInWorker(): Promise<z.infer<typeof Scores>> {
-  const worker = new Worker(new URL('./benchmark-worker.ts', import.meta.url));
+/** Off the engine's thread, since heartbeats must not wait for a benchmark; so many at once, and what they reach together. */
+async function inWorkers(task: Task, count: number): Promise<number> {
+  const rates = await Promise.all(Array.from({ length: count }, () => inWorker(task)));
+  return rates.reduce((sum, rate) => sum + rate, 0);
+}
+
+async function inWorker(task: Task): Promise<number> {
+  const worker = new Worker(new URL('./benchmark-worker.ts', import.meta.url), { workerData: task });
   try {
-    return Scores.parse(
+    return z.number().parse(
       await new Promise((resolve, reject) => {
         worker.once('message', resolve);
         worker.once('error', reject);
@@ -63,7 +102,6 @@ async function computeInWorker(): Promise<z.infer<typeof Scores>> {
     await worker.terminate();
   }
 }
-
 async function diskWrite(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < leastFreeBytes) {

@@ -1,4 +1,5 @@
 /** The workstation role: one sandbox per visiting VM, admission, facts, benchmark. */
+export { MachineBenchmark } from './benchmark.ts';
 export { LocalFacts } from './facts.ts';
 export type { Peer } from './peers.ts';
 export { HostRole } from './role.ts';

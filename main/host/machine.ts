@@ -74,6 +74,14 @@ export function processTicks(stat: string): number {
   return fields.slice(11, 15).reduce((total, field) => total + Number(field), 0);
 }
 
+/** What this machine does now, looked at for so long. */
+export async function loadOver(ms: number): Promise<{ readonly cores: number; readonly busyCores: number }> {
+  const cores = availableParallelism();
+  const before = await readBusy();
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  return { cores, busyCores: busyCoresBetween(before, await readBusy(), cores) };
+}
+
 /** Average number of busy cores between two readings, 0..cores. */
 export function busyCoresBetween(earlier: BusyReading, later: BusyReading, cores: number): number {
   const seconds = (later.atMs - earlier.atMs) / 1_000;

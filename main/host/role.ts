@@ -6,14 +6,14 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
 import { errorFrom, HomewardError } from '../../shared/errors.ts';
-import type { HostFacts } from '../../shared/model/host.ts';
+import type { HostFacts, MachineScores } from '../../shared/model/host.ts';
 import type { VisitEndReason } from '../../shared/model/visit-end.ts';
 import { admit } from '../../shared/plan/admission.ts';
 import type { HostSettings } from '../../shared/rpc.ts';
 import type { VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
 import type { Libvirt } from '../libvirt/index.ts';
 import type { HostHandlers, LocalHello, StreamEnd } from '../link/index.ts';
-import { benchmark } from './benchmark.ts';
+import type { MachineBenchmark } from './benchmark.ts';
 import { Cage } from './cage.ts';
 import { type Clock, isInhabited, Keeping } from './keeping.ts';
 import { readCpu, readMemory } from './machine.ts';
@@ -42,6 +42,7 @@ export interface HostRoleOptions {
   readonly settings: () => HostSettings;
   readonly libvirt: Libvirt;
   readonly version: string;
+  readonly benchmark: Pick<MachineBenchmark, 'read'>;
   /** What this workstation calls itself now. */
   readonly name?: (() => string) | undefined;
   readonly clock?: Clock | undefined;
@@ -134,12 +135,7 @@ export class HostRole {
     const owner = peer.fingerprint;
     return {
       'host.facts': () => this.facts(),
-      'host.benchmark': ({ fresh }) =>
-        benchmark(fresh, {
-          folder: this.#options.folder,
-          version: this.#options.version,
-          now: () => new Date(this.#clock.now()),
-        }),
+      'host.benchmark': () => this.#scores(),
       'cpu.compare': (question) => this.#probe.compareCpu(question),
       'cpu.model': (question) => this.#probe.cpuModel(question),
       'visit.admit': async (request) => {
@@ -172,6 +168,12 @@ export class HostRole {
       default:
         return hello satisfies never;
     }
+  }
+
+  async #scores(): Promise<MachineScores> {
+    const scores = await this.#options.benchmark.read();
+    if (scores !== undefined) return scores;
+    throw new HomewardError('refused', 'This workstation is at work; it measures itself when it has nothing to do.');
   }
 
   async facts(): Promise<HostFacts> {

@@ -34,14 +34,22 @@ export const HostFacts = z.object({
 export type HostFacts = z.infer<typeof HostFacts>;
 
 /** Muda §6.2: rough scores, taken once and cached; measured in the run that prints them. */
-export const Benchmark = z.object({
+/** What a machine found out about itself, while it had nothing to do. */
+export const MachineScores = z.object({
   cpuSingleOpsPerSec: z.number().min(0),
+  /** All cores together; older versions do not measure it. */
+  cpuMultiOpsPerSec: z.number().min(0).optional(),
   memcpyBytesPerSec: z.number().min(0),
   diskWriteBytesPerSec: z.number().min(0),
+  takenAt: z.iso.datetime(),
+});
+export type MachineScores = z.infer<typeof MachineScores>;
+
+/** A host's scores, as far as it had a moment for them, and what the link to it carries. */
+export const Benchmark = MachineScores.partial().extend({
   /** Payload bytes per second through the real link, each way; absent until measured. */
   linkOutBytesPerSec: z.number().min(0).optional(),
   linkHomeBytesPerSec: z.number().min(0).optional(),
-  takenAt: z.iso.datetime(),
 });
 export type Benchmark = z.infer<typeof Benchmark>;
 

@@ -4,6 +4,7 @@ export { decide } from './decide.ts';
 export {
   type Decision,
   defaultPolicySettings,
+  type HomeLoad,
   type HostCandidate,
   type PolicyInput,
   PolicyName,

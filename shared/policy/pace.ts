@@ -49,7 +49,7 @@ export function paceAway(mix: Mix, vcpus: number, home: HomeLoad, host: HostCand
   // A lull of a host that is busy as a rule is not counted on.
   const others = Math.max(host.facts.busyCores, host.usualBusyCores ?? 0);
   const there = place === 'away' ? granted : coresFor(wanted, host.facts, others);
-  const cpuPace = coreRatio(home, host) * (there / here);
+  const cpuPace = coreRatio(home, host, wanted) * (there / here);
   const wayS = diskWayS(mix, host);
   const waitShare = Math.max(0, 1 - mix.cpuShare - mix.diskShare);
   // At home a second is cpu + disk + wait; there it takes cpu ÷ cpuPace + disk + way + wait. Away the way is seen as disk.
@@ -92,10 +92,22 @@ function coresFor(wanted: number, { cores }: HostFacts, others: number): number 
   return Math.max(0.1, Math.min(wanted, Math.max(free, fairShare)));
 }
 
-function coreRatio(home: HomeLoad, host: HostCandidate): number {
-  const measured = ratio(host.benchmark?.cpuSingleOpsPerSec, home.benchmark?.cpuSingleOpsPerSec);
+function coreRatio(home: HomeLoad, host: HostCandidate, wanted: number): number {
+  const measured = ratio(opsPerCore(host, wanted), opsPerCore(home, wanted));
   const nominal = ratio(host.facts?.cpuMhz, home.facts.cpuMhz);
   return Math.min(mostCoreRatio, Math.max(1 / mostCoreRatio, measured ?? nominal ?? 1));
+}
+
+/** A core alone runs at its highest clock, all together share heat and caches: in between, in proportion. */
+function opsPerCore(
+  { facts, benchmark }: Pick<HostCandidate, 'benchmark' | 'facts'>,
+  busy: number,
+): number | undefined {
+  const { cpuSingleOpsPerSec: single, cpuMultiOpsPerSec: multi } = benchmark ?? {};
+  const cores = facts?.cores ?? 1;
+  if (single === undefined || multi === undefined || cores < 2) return single;
+  const others = Math.min(1, Math.max(0, (busy - 1) / (cores - 1)));
+  return single + (multi / cores - single) * others;
 }
 
 function ratio(there: number | undefined, here: number | undefined): number | undefined {

@@ -55,17 +55,24 @@ export function hostFigures({ facts, benchmark, traffic }: Host): Figure[] {
     figures.push(['Link now', `↑ ${formatRate(traffic.outBytesPerSec)} ↓ ${formatRate(traffic.homeBytesPerSec)}`]);
   }
   if (benchmark !== undefined) {
-    const { cpuSingleOpsPerSec, memcpyBytesPerSec, diskWriteBytesPerSec, linkOutBytesPerSec, linkHomeBytesPerSec } =
-      benchmark;
     figures.push(
-      ['One core', `${Math.round(cpuSingleOpsPerSec / 1_000).toLocaleString('en')} thousand steps/s`],
-      ['Memory copy', formatRate(memcpyBytesPerSec)],
-      ['Disk write', formatRate(diskWriteBytesPerSec)],
-      ['Link there', linkOutBytesPerSec === undefined ? undefined : formatRate(linkOutBytesPerSec)],
-      ['Link home', linkHomeBytesPerSec === undefined ? undefined : formatRate(linkHomeBytesPerSec)],
+      ['One core', ifKnown(benchmark.cpuSingleOpsPerSec, formatSteps)],
+      ['All cores', ifKnown(benchmark.cpuMultiOpsPerSec, formatSteps)],
+      ['Memory copy', ifKnown(benchmark.memcpyBytesPerSec, formatRate)],
+      ['Disk write', ifKnown(benchmark.diskWriteBytesPerSec, formatRate)],
+      ['Link there', ifKnown(benchmark.linkOutBytesPerSec, formatRate)],
+      ['Link home', ifKnown(benchmark.linkHomeBytesPerSec, formatRate)],
     );
   }
   return figures.flatMap(([label, value]) => (value === undefined ? [] : [{ label, value }]));
+}
+
+function formatSteps(opsPerSec: number): string {
+  return `${Math.round(opsPerSec / 1_000).toLocaleString('en')} thousand steps/s`;
+}
+
+function ifKnown(value: number | undefined, words: (value: number) => string): string | undefined {
+  return value === undefined ? undefined : words(value);
 }
 
 /** IPv6 in brackets, as one types it. */

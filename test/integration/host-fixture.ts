@@ -4,7 +4,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { type Duplex, duplexPair } from 'node:stream';
-import { HostRole, type Peer } from '../../main/host/index.ts';
+import { HostRole, MachineBenchmark, type Peer } from '../../main/host/index.ts';
 import { type Connection, Libvirt } from '../../main/libvirt/index.ts';
 import type { StreamWish } from '../../main/link/index.ts';
 import { HomewardError } from '../../shared/errors.ts';
@@ -119,6 +119,7 @@ export class Workstation {
       bookFile: join(this.folder, 'visits.json'),
       libvirt: this.libvirt,
       version: '0.0.0',
+      benchmark: new MachineBenchmark({ folder: this.folder, version: '0.0.0' }),
       settings: () => this.settings,
       clock: { now: Date.now, sinceBootMs: () => uptime() * 1_000 + this.passedMs },
       onNews: (sentence) => this.news.push(sentence),

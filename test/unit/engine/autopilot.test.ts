@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Autopilot, type AutopilotOptions } from '../../../main/engine/autopilot.ts';
 import { Experience } from '../../../main/engine/experience.ts';
 import { defaultSettings } from '../../../main/engine/settings.ts';
+import { type ErrorCode, HomewardError } from '../../../shared/errors.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import { type Learned, nothingLearned } from '../../../shared/policy/learned.ts';
 import type { Decision } from '../../../shared/rpc.ts';
@@ -49,6 +50,7 @@ function autopilot(level: Vm['level'], over: Partial<AutopilotOptions> = {}) {
     settings: { current: { ...defaultSettings(), policy: 'muda' } },
     experience: new Experience(lessons()),
     homeFacts: () => figures({ name: 'lap', busyCores: 1.2 }),
+    homeBenchmark: () => undefined,
     surroundings: () => ({}),
     leaving: () => undefined,
     onDecision: (decision) => decisions.push(decision),
@@ -118,6 +120,24 @@ describe('the autopilot', () => {
     const written = { append: async () => undefined, moves: () => [{ move: byHand, data: null, at: now }] };
     const stayed = await weighed(() => ({ leavesInS: 10 }), { journal: written as never });
     expect(stayed?.reason).not.toContain('before you usually leave');
+  });
+
+  it('a host that says no is asked again only later, and what it said is the reason meanwhile', async () => {
+    const asked: number[] = [];
+    const says = (code: ErrorCode): Promise<never> => {
+      asked.push(Date.now());
+      return Promise.reject(new HomewardError(code, 'Its owner wants no visitors.', { hint: 'Ask them.' }));
+    };
+    const moves = { underWay: () => [], isMoving: () => false, home: () => says('internal') };
+    const refusing = autopilot('automatic', { moves: { ...moves, offload: () => says('refused') } });
+    await seconds(refusing.pilot, 2);
+    expect(asked).toHaveLength(1);
+    expect(refusing.pilot.latest()).toMatchObject([
+      { action: 'stay', reason: expect.stringContaining('cannot take it: Its owner wants no visitors. Ask them.') },
+    ]);
+    const busy = autopilot('automatic', { moves: { ...moves, offload: () => says('vm-busy') } });
+    await seconds(busy.pilot, 2);
+    expect(asked).toHaveLength(3);
   });
 
   it('this computer is about to leave: nothing moves out, and the reason is noted', async () => {

@@ -4,7 +4,7 @@ import { type Learned, nothingLearned, reluctanceOf } from '../../../shared/poli
 import { away, busy, host as candidate, facts as figures, history, idle, now } from '../policy/fixtures.ts';
 import { host, hostFingerprint, move, vm, vmUuid } from '../samples.ts';
 
-const home = figures({ name: 'lap' });
+const home = { facts: figures({ name: 'lap' }) };
 const benchmark = {
   cpuSingleOpsPerSec: 1,
   memcpyBytesPerSec: 1,

@@ -1,9 +1,11 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Hosts } from '../../../main/engine/hosts.ts';
 import { openSettings } from '../../../main/engine/settings.ts';
+import type { HostHandlers } from '../../../main/link/index.ts';
 import { makeIdentity, PeerStore } from '../../../main/trust/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
-import { makeBed, until, visit } from '../link/bed.ts';
+import { handlers, makeBed, until, visit } from '../link/bed.ts';
+import { facts } from '../samples.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const fingerprint = (digit: string): string => digit.repeat(64);
@@ -73,11 +75,12 @@ describe('which host is meant', () => {
 });
 
 describe('a host that answers', () => {
-  async function linked(watched: () => boolean) {
-    const bed = await makeBed();
+  const pairedAt = '2026-11-20T10:00:00.000Z';
+
+  async function linked(watched: () => boolean, answers: Partial<HostHandlers> = {}) {
+    const bed = await makeBed({ handlers: () => ({ ...handlers, ...answers }) });
     const folder = await tempFolder();
     const peers = await PeerStore.open(`${folder}/peers.json`);
-    const pairedAt = '2026-11-20T10:00:00.000Z';
     await peers.add({ fingerprint: bed.host.fingerprint, name: 'tower', pairedAt, role: 'host' });
     const settings = await openSettings(`${folder}/settings.json`);
     await settings.update((now) => ({ ...now, manualHosts: [bed.address()] }));
@@ -101,6 +104,30 @@ describe('a host that answers', () => {
     await until(() => tower().reachable);
     return { bed, hosts, tower, asked, settings };
   }
+
+  it('is measured: the link at once, the machine when it has nothing to do', async () => {
+    let atWork = true;
+    const scores = { cpuSingleOpsPerSec: 5, memcpyBytesPerSec: 5, diskWriteBytesPerSec: 5, takenAt: pairedAt };
+    const { hosts, tower } = await linked(() => false, {
+      'host.facts': () => facts({ name: 'tower' }),
+      'host.benchmark': () => {
+        if (atWork) throw new HomewardError('refused', 'At work.');
+        return scores;
+      },
+    });
+    await until(() => tower().benchmark?.linkHomeBytesPerSec !== undefined);
+    expect(tower().benchmark).toEqual({
+      linkOutBytesPerSec: expect.any(Number),
+      linkHomeBytesPerSec: expect.any(Number),
+    });
+    await expect(hosts.measure(hosts.usable('tower'))).rejects.toMatchObject({ code: 'refused', message: 'At work.' });
+    atWork = false;
+    expect(await hosts.measure(hosts.usable('tower'))).toMatchObject({
+      ...scores,
+      linkOutBytesPerSec: expect.any(Number),
+    });
+    expect(tower().benchmark).toMatchObject(scores);
+  });
 
   it('and whose owner wants the room back is heard, by name', async () => {
     const { bed, asked } = await linked(() => false);

@@ -32,7 +32,8 @@ export const visitInfo: VisitInfo = {
 const notHere = (): never => {
   throw new HomewardError('refused', 'Not in this test.');
 };
-const handlers: HostHandlers = {
+/** A host that answers little. */
+export const handlers: HostHandlers = {
   'host.facts': notHere,
   'host.benchmark': notHere,
   'cpu.compare': notHere,
