@@ -65,9 +65,13 @@ export interface Bed {
   close(): Promise<void>;
 }
 
+/** Keys take a thread each to make: one pair of machines does for all beds of a file. */
+let machines: Promise<readonly [Identity, Identity]> | undefined;
+
 export async function makeBed(options: Partial<LinkServerOptions> = {}): Promise<Bed> {
   const folder = await mkdtemp(join(tmpdir(), 'link-'));
-  const [host, laptop] = await Promise.all([makeIdentity(), makeIdentity()]);
+  machines ??= Promise.all([makeIdentity(), makeIdentity()]);
+  const [host, laptop] = await machines;
   const hostPeers = await PeerStore.open(join(folder, 'peers.json'));
   await hostPeers.add({
     fingerprint: laptop.fingerprint,
