@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { defaultSettings } from '../../main/engine/settings.ts';
+import { Surroundings } from '../../main/engine/surroundings.ts';
+import { Power } from '../../main/power/index.ts';
 import type { Readings } from '../../shared/model/signal.ts';
 import { NetworkBed, type PowerBed, UpowerMock } from '../testbed/power/index.ts';
 import { asRoot, bedFor, laptop, ms, ours } from './power-fixture.ts';
@@ -42,6 +45,30 @@ describe.runIf(asRoot)('with NetworkManager and a mock of UPower besides', () =>
     await upower.battery(9, { discharging: true, emptyInS: 900 });
     await bed.until(() => has('arrived'), 'the VM to come home');
     expect(decisions[0]?.reason).toBe('The battery is at 9 % and lasts about 10 min.');
+  });
+
+  test('the policy hears of mains and battery while no VM is away, and nothing keeps the lid from closing', async () => {
+    const bed = await bedFor();
+    const upower = await UpowerMock.start(bed);
+    const faults: unknown[] = [];
+    const power: Power = new Power({
+      onReadings: (seen) => surroundings.onReadings(seen),
+      beforeSleep: async () => undefined,
+      onGuard: () => undefined,
+      onFault: (...fault) => faults.push(fault),
+    });
+    const surroundings = new Surroundings({
+      power,
+      settings: { current: defaultSettings() },
+      onFault: (...fault) => faults.push(fault),
+    });
+    onTestFinished(() => surroundings.stop());
+    expect(surroundings.latest()).toEqual({});
+    await bed.until(() => surroundings.latest().onBattery === false, 'mains to be seen');
+    await upower.mains(false);
+    await bed.until(() => surroundings.latest().onBattery === true, 'the battery to be seen');
+    expect(await ours(bed)).toEqual([]);
+    expect(faults).toEqual([]);
   });
 
   test('without NetworkManager the kernel’s routes tell when the cable is pulled', async () => {
