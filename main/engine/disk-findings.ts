@@ -14,6 +14,10 @@ export interface DiskStory {
 /** Longer ago, and the VM has shown that it got over it. */
 const toldForMs = 24 * 60 * 60_000;
 
+export function stoppedByDisk(name: string): string {
+  return `${name} was stopped because its disk did not answer`;
+}
+
 /** What the doctor says of a VM's disk; `trouble` is why it is not served at this moment. */
 export function diskFindings(vm: Vm, story: DiskStory, trouble: string | undefined, nowMs: number): Finding[] {
   const { uuid, name, connection } = vm;
@@ -35,7 +39,7 @@ export function diskFindings(vm: Vm, story: DiskStory, trouble: string | undefin
     findings.push({
       id: `disk-stopped-${uuid}`,
       severity: 'problem',
-      title: `${name} was stopped because its disk did not answer`,
+      title: stoppedByDisk(name),
       detail:
         'If its storage daemon died, what the VM wrote last may be missing; if its drive was only full, nothing is.',
       remedy: `Start it anew (${virsh} destroy ${name}; ${virsh} start ${name}). If its drive was only full:`,

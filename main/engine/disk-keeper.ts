@@ -2,7 +2,7 @@ import type { Vm } from '../../shared/model/vm.ts';
 import { isStoppedByDisk } from '../libvirt/index.ts';
 import { sentencesOf } from '../migrate/index.ts';
 import type { Adoption, AdoptionStore } from './adoption-store.ts';
-import type { DiskStory } from './disk-findings.ts';
+import { type DiskStory, stoppedByDisk } from './disk-findings.ts';
 import type { Fleet } from './fleet.ts';
 import type { HomeServices } from './home-services.ts';
 import type { Journal } from './journal.ts';
@@ -114,9 +114,7 @@ export class DiskKeeper {
     const connectionToVm = await fleet.connection(vm);
     if (!(await isStoppedByDisk(connectionToVm, vm.uuid, await connectionToVm.state(vm.uuid)))) return;
     this.#told.add(vm.uuid);
-    const { name, connection } = vm;
-    const virsh = `virsh -c qemu:///${connection}`;
-    const text = `${name} was stopped because its disk did not answer. If its storage daemon died, what it wrote last may be missing: start it anew (${virsh} destroy ${name}; ${virsh} start ${name}). If its drive was only full: ${virsh} resume ${name}`;
+    const text = `${stoppedByDisk(vm.name)}. What was lost, and what to do now: homeward doctor`;
     await journal.append({ kind: 'event', text });
   }
 }

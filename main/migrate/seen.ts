@@ -39,9 +39,13 @@ async function hasCalledOff(source: Connection, uuid: string): Promise<boolean> 
 }
 
 /** Asks one libvirt; a place that does not answer is `unknown`, never `absent`. */
-export async function see(connection: () => Promise<Connection>, uuid: string, destination: boolean): Promise<Seen> {
+export async function see(
+  connection: Connection | Promise<Connection>,
+  uuid: string,
+  destination: boolean,
+): Promise<Seen> {
   try {
-    const end = await connection();
+    const end = await connection;
     const seen = seenOf(await end.state(uuid), destination);
     return seen === 'postcopy-source' && (await hasCalledOff(end, uuid)) ? 'flip-failed' : seen;
   } catch (thrown) {

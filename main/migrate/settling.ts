@@ -78,26 +78,26 @@ export class Settling {
     if (balloonBytes === undefined || run.state.outcome === 'lost') return undefined;
     const { uuid } = this.#options.vm;
     // A guest that has shut down meanwhile begins anew with all of its memory.
-    if ((await see(() => Promise.resolve(connection), uuid, false)) === 'absent') return undefined;
+    if ((await see(connection, uuid, false)) === 'absent') return undefined;
     await restore(connection, uuid, balloonBytes);
     return balloonBytes;
   }
 }
 
 async function removeStopped(vm: LocalVm): Promise<void> {
-  const seen = await see(() => Promise.resolve(vm.connection), vm.uuid, false);
+  const seen = await see(vm.connection, vm.uuid, false);
   if (seen === 'paused' || seen === 'postcopy-source' || seen === 'flip-failed') await vm.connection.destroy(vm.uuid);
 }
 
 /** What home was to receive into, and has been cut off from the disk: gone for certain before the source goes on. */
 async function removeReceiver(vm: LocalVm): Promise<void> {
-  const seen = await see(() => Promise.resolve(vm.connection), vm.uuid, true);
+  const seen = await see(vm.connection, vm.uuid, true);
   if (seen !== 'absent') await vm.connection.destroy(vm.uuid);
 }
 
 /** What home has of a VM whose other part is lost is no VM, and keeps libvirt from starting one. */
 async function removeRest(vm: LocalVm, { direction, flipped, handedOver, givenUp }: MoveState): Promise<void> {
-  const seen = await see(() => Promise.resolve(vm.connection), vm.uuid, direction === 'home');
+  const seen = await see(vm.connection, vm.uuid, direction === 'home');
   if (seen === 'absent') return;
   const isPart =
     seen === 'incoming' ||

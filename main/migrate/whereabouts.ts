@@ -138,12 +138,12 @@ export class Whereabouts {
   async #see(run: MoveRun, destination: boolean): Promise<Seen> {
     const { vm, visitLink } = this.#options;
     const atHome = (run.move.direction === 'home') === destination;
-    if (atHome) return see(() => Promise.resolve(vm.connection), vm.uuid, destination);
+    if (atHome) return see(vm.connection, vm.uuid, destination);
     const state = await this.#visitState();
     if (state === undefined) return 'unknown';
     // The sandbox is the visitor: without it there is no copy at the host.
     if (state === 'gone') return 'absent';
-    return see(() => visitLink.connection(), vm.uuid, destination);
+    return see(visitLink.connection(), vm.uuid, destination);
   }
 
   /** What the host says of the visit: `gone` also where it knows none, undefined where it cannot be asked. */

@@ -9,14 +9,13 @@ const half: DomainState = { state: 'paused', reason: 'paused-postcopy-failed' };
 describe('a source that libvirt stopped for a post-copy that failed', () => {
   const seen = (status: string | Error, destination = false) =>
     see(
-      async () =>
-        ({
-          state: async () => half,
-          qemuMonitorCommand: async () => {
-            if (status instanceof Error) throw status;
-            return { status };
-          },
-        }) as unknown as Connection,
+      {
+        state: async () => half,
+        qemuMonitorCommand: async () => {
+          if (status instanceof Error) throw status;
+          return { status };
+        },
+      } as unknown as Connection,
       'u',
       destination,
     );
@@ -37,9 +36,13 @@ describe('a source that libvirt stopped for a post-copy that failed', () => {
 
   it('runs once it was woken, whatever libvirt calls that', async () => {
     const woken: DomainState = { state: 'running', reason: 'running-postcopy-failed' };
-    const connection = async () => ({ state: async () => woken }) as unknown as Connection;
+    const connection = { state: async () => woken } as unknown as Connection;
     expect(await see(connection, 'u', false)).toBe('running');
     expect(await see(connection, 'u', true)).toBe('postcopy-destination');
+  });
+
+  it('is unknown where its libvirt cannot be reached', async () => {
+    expect(await see(Promise.reject(new Error('nobody there')), 'u', false)).toBe('unknown');
   });
 
   it('is not taken for a destination', async () => {
