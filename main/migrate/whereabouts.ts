@@ -81,7 +81,7 @@ export class Whereabouts {
       if (link.state !== 'up') return false;
       const waitedMs = performance.now() - beganMs;
       if (waitedMs > callPatienceMs) {
-        if ((await this.#visitState()) !== 'gone') return false;
+        if (!(await this.#movesNoMore(run))) return false;
         await visitLink.endMigration(call.name);
         return true;
       }
@@ -91,6 +91,21 @@ export class Whereabouts {
         .then((source) => (flips ? source.startPostCopy(vm.uuid) : source.abortJob(vm.uuid)))
         .catch(() => undefined);
     }
+  }
+
+  /**
+   * Whatever a call waits for: with its visit gone, or with the VM running at its source and no job there, nothing comes of it
+   * any more, and nobody would end the move.
+   */
+  async #movesNoMore(run: MoveRun): Promise<boolean> {
+    if ((await this.#visitState()) === 'gone') return true;
+    if ((await this.#see(run, false)) !== 'running') return false;
+    return this.source(run)
+      .then((source) => source.jobStats(this.#options.vm.uuid))
+      .then(
+        ({ type }) => type === 'none',
+        () => false,
+      );
   }
 
   /**

@@ -47,7 +47,11 @@ it('a flip is not asked for once the move is called off', async () => {
 });
 
 /** What an engine does with a call that an earlier one has left running, before it gives up waiting. */
-async function takenUp(state: MoveState): Promise<string[]> {
+async function takenUp(
+  state: MoveState,
+  home: object = {},
+  expected: object = { source: 'unknown', destination: 'unknown' },
+): Promise<string[]> {
   // Each look at the clock comes a quarter of a minute after the last.
   let nowMs = 0;
   const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
@@ -60,18 +64,35 @@ async function takenUp(state: MoveState): Promise<string[]> {
     link: { state: 'up', call: async () => ({ visits: [{ visit: 'v', state: 'incoming' }] }) },
     visitLink: {
       visit: 'v',
+      connection: () => Promise.reject(new Error('not in this test')),
       migration: async () => ({ name: 'm', outcome: () => new Promise(() => undefined) }),
       endMigration: async () => void did.add('end'),
     },
     vm: {
       uuid: 'u',
-      connection: { abortJob: async () => void did.add('abort'), startPostCopy: async () => void did.add('flip') },
+      connection: {
+        abortJob: async () => void did.add('abort'),
+        startPostCopy: async () => void did.add('flip'),
+        ...home,
+      },
     },
   } as unknown as ConstructorParameters<typeof MoveEffects>[0]);
   const run = { data: { socketName: 'm' }, state, move: { direction: 'out' } } as unknown as MoveRun;
-  expect(await effects.look(run)).toMatchObject({ source: 'unknown', destination: 'unknown' });
+  expect(await effects.look(run)).toMatchObject(expected);
   return [...did];
 }
+
+it('a call of an earlier engine that never began, and does not end, is ended where the VM runs on without a job', async () => {
+  const idle = {
+    state: async () => ({ state: 'running', reason: 'running-booted' }),
+    jobStats: async () => ({ type: 'none' }),
+  };
+  expect(await takenUp(copying, idle, { source: 'running', destination: 'unknown' })).toEqual(['abort', 'end']);
+  const moving = { ...idle, jobStats: async () => ({ type: 'unbounded' }) };
+  expect(await takenUp(copying, moving)).toEqual(['abort']);
+  const stopped = { ...idle, state: async () => ({ state: 'paused', reason: 'paused-migration' }) };
+  expect(await takenUp(copying, stopped)).toEqual(['abort']);
+});
 
 it('a call of an earlier engine is called off, but flipped where that engine has asked for it', async () => {
   expect(await takenUp(copying)).toEqual(['abort']);
