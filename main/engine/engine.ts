@@ -14,6 +14,7 @@ import { balloonAway } from './away-balloon.ts';
 import { AwayVms } from './away-vms.ts';
 import { BalloonKeeper } from './balloon-keeper.ts';
 import { callsOn } from './calls.ts';
+import { CrashKeeper } from './crash-keeper.ts';
 import { Departure } from './departure.ts';
 import { DiskKeeper } from './disk-keeper.ts';
 import { Doctor } from './doctor.ts';
@@ -172,9 +173,13 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
       onChange();
     },
     onBalloonGiven: (vm, bytes) => balloons.given(vm, bytes),
-    onEnded: (host) => keeper.lookAt(host),
+    onEnded: (host) => {
+      keeper.lookAt(host);
+      crashes.look();
+    },
     onFault,
   });
+  const crashes = new CrashKeeper({ fleet, moves, journal, onFault });
   const balloons = new BalloonKeeper({ fleet, moves, onFault });
   const pauseAway = new PauseAway({ journal, hosts, moves, visits, onChange, onFault });
   const power = new Power({
@@ -307,6 +312,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     onFault: (fault) => onFault('a shell', fault),
   });
   monitor.on('change', () => {
+    crashes.look();
     for (const vm of fleet.list()) restarts.noteRunning(vm).catch((thrown: unknown) => onFault('the journal', thrown));
     onChange();
   });
