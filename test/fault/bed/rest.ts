@@ -6,6 +6,8 @@ import { endOf, type Sight } from './sight.ts';
 /** A guest that beats a hundred times a second and has been silent for this long stands still. */
 const silenceMs = 1_500;
 const lookEveryMs = 700;
+/** A host that sleeps answers when it is awake again. */
+const hostPatienceMs = 500;
 /** Alike this many times: it has come to rest. What stands still may only be about to be tried again. */
 const looksAlike = 3;
 const looksHalted = 20;
@@ -34,9 +36,13 @@ export async function comeToRest(rig: Rig, limitMs: number, meanwhile = false): 
 }
 
 async function look({ scene }: Rig): Promise<Sight> {
-  const { bed, guest, observer, laptop } = scene;
+  const { bed, guest, observer, laptop, workstation } = scene;
   const placeOf = (host: string | undefined) => (host === bed.laptop.name ? 'home' : 'away');
-  const [running, status] = await Promise.all([observer.runningOn(), laptop.status().catch(() => undefined)]);
+  const [running, status, host] = await Promise.all([
+    observer.runningOn(),
+    laptop.status().catch(() => undefined),
+    Promise.race([workstation.status().catch(() => undefined), sleep(hostPatienceMs, undefined)]),
+  ]);
   const vm = status?.vms.find(({ uuid }) => uuid === guest.uuid);
   const place = vm?.place;
   const heard = observer.silentMs() < silenceMs ? placeOf(observer.host) : undefined;
@@ -46,10 +52,11 @@ async function look({ scene }: Rig): Promise<Sight> {
       : {
           place: place.kind,
           state: vm.state,
-          moves: status.moves.map(({ linkDown }) => ({ linkDown: linkDown === true })),
+          moves: status.moves.map(({ phase, linkDown }) => ({ phase, linkDown: linkDown === true })),
           hostReachable:
             place.kind === 'home' ||
             status.hosts.some(({ fingerprint, reachable }) => fingerprint === place.host && reachable),
         };
-  return { engine, running: running.map(placeOf), heard };
+  const visits = host?.host.visitors.map(({ state }) => state);
+  return { engine, running: running.map(placeOf), visits, heard };
 }

@@ -1,4 +1,5 @@
 /** What is seen of a VM from outside and what its engine says, as an end, or as none yet. Pure. */
+import type { Phase } from '../../../shared/model/move.ts';
 import type { GoodEnd } from './ends.ts';
 
 export interface Sight {
@@ -7,12 +8,14 @@ export interface Sight {
     | {
         readonly place: 'home' | 'away';
         readonly state: string;
-        readonly moves: readonly { readonly linkDown: boolean }[];
+        readonly moves: readonly { readonly phase: Phase; readonly linkDown: boolean }[];
         readonly hostReachable: boolean;
       }
     | undefined;
   /** Where libvirt says that it runs: each host once for each copy. */
   readonly running: readonly ('home' | 'away')[];
+  /** Its visits, as the host's engine calls their state; undefined where that does not answer. */
+  readonly visits: readonly string[] | undefined;
   /** Where the last beat came from, unless that was too long ago. */
   readonly heard: 'home' | 'away' | undefined;
 }

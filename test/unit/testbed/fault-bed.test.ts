@@ -100,7 +100,7 @@ describe('what a fault met', () => {
 
 describe('an end', () => {
   const engine = { place: 'away', state: 'running', moves: [], hostReachable: true } as const;
-  const whole: Sight = { engine, running: ['away'], heard: 'away' };
+  const whole: Sight = { engine, running: ['away'], visits: ['running'], heard: 'away' };
 
   it('is one where engine, libvirt and guest agree', () => {
     expect(endOf(whole)).toBe('away-running');
@@ -112,15 +112,15 @@ describe('an end', () => {
   });
 
   it('is none while a move goes on, unless that waits for the link', () => {
-    expect(endOf({ ...whole, engine: { ...engine, moves: [{ linkDown: false }] } })).toBeUndefined();
-    expect(endOf({ ...whole, engine: { ...engine, moves: [{ linkDown: true }] } })).toBe('waiting');
+    expect(endOf({ ...whole, engine: { ...engine, moves: [{ phase: 'copying', linkDown: false }] } })).toBeUndefined();
+    expect(endOf({ ...whole, engine: { ...engine, moves: [{ phase: 'copying', linkDown: true }] } })).toBe('waiting');
     expect(endOf({ ...whole, engine: { ...engine, hostReachable: false } })).toBe('waiting');
   });
 
   it('of a VM that has ended leaves nothing running and its disk at home', () => {
     const off = { ...engine, state: 'shutoff' } as const;
-    expect(endOf({ engine: { ...off, place: 'home' }, running: [], heard: undefined })).toBe('ended');
-    expect(endOf({ engine: off, running: [], heard: undefined })).toBeUndefined();
-    expect(endOf({ engine: { ...off, place: 'home' }, running: [], heard: 'away' })).toBeUndefined();
+    expect(endOf({ engine: { ...off, place: 'home' }, running: [], visits: [], heard: undefined })).toBe('ended');
+    expect(endOf({ engine: off, running: [], visits: [], heard: undefined })).toBeUndefined();
+    expect(endOf({ engine: { ...off, place: 'home' }, running: [], visits: [], heard: 'away' })).toBeUndefined();
   });
 });
