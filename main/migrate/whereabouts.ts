@@ -131,14 +131,20 @@ export class Whereabouts {
   }
 
   /**
-   * libvirt may wait without end for a post-copy whose source has died, or for a visit that went with its host: the call is
-   * ended for it, and both places are asked.
+   * libvirt may wait without end for a post-copy whose source has died, for a destination that died at the switch, or for a
+   * visit that went with its host: the call is ended for it, and both places are asked.
    */
   async endWithItsEnds(run: MoveRun, name: string, callOver: AbortSignal): Promise<void> {
     let goneSinceMs: number | undefined;
+    let hadReceiver = false;
     while (!callOver.aborted) {
       const visit = await this.#visitInfo();
-      const gone = visit?.state === 'gone' || (run.state.flipped && (await this.#see(run, false)) === 'absent');
+      const receiver = await this.#hasReceiver(run, visit);
+      hadReceiver ||= receiver === true;
+      const gone =
+        visit?.state === 'gone' ||
+        (hadReceiver && receiver === false) ||
+        (run.state.flipped && (await this.#see(run, false)) === 'absent');
       goneSinceMs = gone ? (goneSinceMs ?? performance.now()) : undefined;
       const patienceMs = patienceWith(visit, this.#sourcePatienceMs);
       if (goneSinceMs !== undefined && performance.now() - goneSinceMs > patienceMs) {
@@ -147,6 +153,13 @@ export class Whereabouts {
       }
       await sleep(sourceEveryMs);
     }
+  }
+
+  /** Whether something of the VM is at its destination; undefined where that cannot be told. */
+  async #hasReceiver(run: MoveRun, visit: VisitNow | undefined): Promise<boolean | undefined> {
+    if (run.move.direction === 'out') return visit === undefined ? undefined : !['empty', 'gone'].includes(visit.state);
+    const seen = await this.#see(run, true);
+    return seen === 'unknown' ? undefined : seen !== 'absent';
   }
 
   /** @param destination which end of the move to ask */

@@ -68,11 +68,17 @@ it('a destination that runs is asked nothing', async () => {
 const here = { visit: 'v', state: 'incoming' };
 
 /** A migrate call out that libvirt never ends by itself; resolves with whether it was ended for it. */
-async function wasEnded(flipped: boolean, atHome: DomainState, visits: unknown[] = [here]): Promise<boolean> {
+async function wasEnded(
+  flipped: boolean,
+  atHome: DomainState,
+  visits: unknown[] = [here],
+  later: unknown[] = visits,
+): Promise<boolean> {
+  let looks = 0;
   const call = Promise.withResolvers<void>();
   let ended = false;
   const options = {
-    link: { state: 'up', traffic: () => [], call: async () => ({ visits }) },
+    link: { state: 'up', traffic: () => [], call: async () => ({ visits: looks++ === 0 ? visits : later }) },
     linkStableMs: () => 0,
     visitLink: {
       visit: 'v',
@@ -95,7 +101,7 @@ async function wasEnded(flipped: boolean, atHome: DomainState, visits: unknown[]
     note: () => undefined,
   } as unknown as MoveRun;
   const migrating = new MoveEffects(options, -1).migrate(run, false);
-  const timer = setTimeout(call.reject, 100, new Error('enough waited'));
+  const timer = setTimeout(call.reject, later === visits ? 100 : 1_500, new Error('enough waited'));
   await expect(migrating).rejects.toThrow();
   clearTimeout(timer);
   return ended;
@@ -110,6 +116,19 @@ it('a call whose source has died in post-copy is ended, since libvirt may not en
 it('a call is left to libvirt before the flip, and while the source is there', async () => {
   expect(await wasEnded(false, sourceGone)).toBe(false);
   expect(await wasEnded(true, { state: 'paused', reason: 'paused-postcopy' })).toBe(false);
+});
+
+it('a call whose receiver has died is ended, before the flip and after', async () => {
+  const goesOn: DomainState = { state: 'running', reason: 'running-booted' };
+  expect(await wasEnded(false, goesOn, [here], [{ ...here, state: 'empty' }])).toBe(true);
+  expect(
+    await wasEnded(true, { state: 'paused', reason: 'paused-postcopy' }, [here], [{ ...here, state: 'empty' }]),
+  ).toBe(true);
+});
+
+it('a call whose receiver is not there yet is left to libvirt', async () => {
+  const empty = { ...here, state: 'empty' };
+  expect(await wasEnded(false, { state: 'running', reason: 'running-booted' }, [empty], [{ ...empty }])).toBe(false);
 });
 
 it.each([
