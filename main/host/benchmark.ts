@@ -102,6 +102,7 @@ async function inWorker(task: Task): Promise<number> {
     await worker.terminate();
   }
 }
+
 async function diskWrite(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < leastFreeBytes) {
