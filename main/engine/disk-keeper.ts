@@ -114,7 +114,9 @@ export class DiskKeeper {
     const connectionToVm = await fleet.connection(vm);
     if (!(await isStoppedByDisk(connectionToVm, vm.uuid, await connectionToVm.state(vm.uuid)))) return;
     this.#told.add(vm.uuid);
-    const text = `${stoppedByDisk(vm.name)}. What was lost, and what to do now: homeward doctor`;
+    const { name, connection } = vm;
+    const virsh = `virsh -c qemu:///${connection}`;
+    const text = `${stoppedByDisk(name)}. If its storage daemon died, what it wrote last may be missing: start it anew (${virsh} destroy ${name}; ${virsh} start ${name}). If its drive was only full: ${virsh} resume ${name}`;
     await journal.append({ kind: 'event', text });
   }
 }

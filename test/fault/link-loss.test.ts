@@ -223,7 +223,7 @@ describe('the storage daemon is killed', () => {
       const entries = await laptop.client.call('log.list', { limit: 20 });
       return entries.find((entry) => entry.kind === 'event' && entry.text.includes('its disk did not answer'));
     });
-    expect(told).toMatchObject({ text: expect.stringContaining('homeward doctor') });
+    expect(told).toMatchObject({ text: expect.stringContaining('start it anew') });
     expect(await laptop.client.call('doctor.run', {})).toContainEqual(
       expect.objectContaining({ id: `disk-stopped-${guest.uuid}`, remedy: expect.stringContaining('Start it anew') }),
     );
