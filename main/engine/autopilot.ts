@@ -38,6 +38,13 @@ export interface AutopilotOptions {
   readonly onFault: (what: string, thrown: unknown) => void;
 }
 
+/** What is the same for all VMs at one tick. */
+interface Moment {
+  readonly all: readonly Vm[];
+  readonly home: HomeLoad;
+  readonly around: Surroundings;
+}
+
 const everyMs = 1_000;
 const hourMs = 3_600_000;
 /** How long a "not now" holds, and how long a host whose owner sent a VM home is not thought of for it. */
@@ -102,7 +109,8 @@ export class Autopilot {
 
   #tick(): void {
     const { fleet, moves, homeFacts, homeBenchmark, surroundings, onFault } = this.#options;
-    const vms = fleet.list().filter((vm) => {
+    const all = fleet.list();
+    const vms = all.filter((vm) => {
       const isWatched = vm.level !== 'off' && vm.state === 'running' && !moves.isMoving(vm.uuid);
       if (!isWatched) this.#last.delete(vm.uuid);
       return isWatched;
@@ -110,11 +118,10 @@ export class Autopilot {
     // Asked for here, so that a machine on which nothing is to be decided is not looked at either.
     const facts = vms.length === 0 ? undefined : homeFacts();
     if (facts === undefined) return;
-    const home = { facts, benchmark: homeBenchmark() };
-    const around = surroundings();
+    const now: Moment = { all, home: { facts, benchmark: homeBenchmark() }, around: surroundings() };
     const cases = vms.flatMap((vm) => {
       try {
-        return [{ vm, input: this.#case(vm, home, around) }];
+        return [{ vm, input: this.#case(vm, now) }];
       } catch (thrown) {
         onFault(`deciding about ${vm.name}`, thrown);
         return [];
@@ -122,7 +129,7 @@ export class Autopilot {
     });
     const decisions = decideAll(
       cases.map(({ input }) => input),
-      this.#claims(),
+      this.#claims(all),
     );
     for (const [index, { vm }] of cases.entries()) {
       const judged = decisions[index];
@@ -131,11 +138,8 @@ export class Autopilot {
   }
 
   /** Room that VMs on their way out will take. */
-  #claims(): Claim[] {
-    const { fleet, moves } = this.#options;
-    const out = moves.underWay().filter(({ direction }) => direction === 'out');
-    if (out.length === 0) return [];
-    const vms = fleet.list();
+  #claims(vms: readonly Vm[]): Claim[] {
+    const out = this.#options.moves.underWay().filter(({ direction }) => direction === 'out');
     return out.flatMap(({ vm, host }) => {
       const moving = vms.find(({ uuid }) => uuid === vm);
       return moving === undefined ? [] : [{ host, vcpus: moving.vcpus, memoryBytes: moving.memoryBytes }];
@@ -173,7 +177,7 @@ export class Autopilot {
     return { ...stays, action: 'stay', outcome: 'noted', reason: leaving };
   }
 
-  #case(vm: Vm, home: HomeLoad, around: Surroundings): Case {
+  #case(vm: Vm, { all, home, around }: Moment): Case {
     const { monitor, settings, hosts, journal, experience } = this.#options;
     const { policy, cooldownS } = settings.current;
     const now = Date.now();
@@ -192,7 +196,7 @@ export class Autopilot {
         candidateOf(
           host,
           this.#refusalOf(vm.uuid, host.fingerprint),
-          experience.followHost(host, vm, this.#ownCores(host.fingerprint), performance.now()),
+          experience.followHost(host, vm, ownCores(all, host.fingerprint), performance.now()),
         ),
       );
     const samples = monitor.samples(vm.uuid);
@@ -214,12 +218,6 @@ export class Autopilot {
       learned: experience.learned(vm.uuid),
       surroundings: isSentByHand(moves, now) ? { ...around, leavesInS: undefined } : around,
     };
-  }
-
-  /** What our own VMs take of a host, in cores: that nobody else does. */
-  #ownCores(host: string | undefined): number {
-    const there = this.#options.fleet.list().filter(({ place }) => place.kind === 'away' && place.host === host);
-    return there.reduce((cores, { sample }) => cores + (sample?.busyVcpus ?? 0), 0);
   }
 
   async #act(vm: Vm, { action, host, reason }: Decision): Promise<void> {
@@ -250,6 +248,12 @@ export class Autopilot {
     onDecision(decision);
     journal.append({ kind: 'decision', decision }).catch((thrown: unknown) => onFault('journal', thrown));
   }
+}
+
+/** What our own VMs take of a host, in cores: that nobody else does. */
+function ownCores(vms: readonly Vm[], host: string | undefined): number {
+  const there = vms.filter(({ place }) => place.kind === 'away' && place.host === host);
+  return there.reduce((cores, { sample }) => cores + (sample?.busyVcpus ?? 0), 0);
 }
 
 /** Who sends a VM out by hand shortly before the usual time of leaving stays longer today. */

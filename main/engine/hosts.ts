@@ -312,7 +312,7 @@ export class Hosts {
     try {
       await this.freshFacts(host);
       if (this.#isLinkDue(host)) await this.#measureLink(host);
-      if (areScoresDue(host)) await this.#askForScores(host).catch(unlessAtWork);
+      if (mayAskForScores(host)) await this.#askForScores(host).catch(unlessAtWork);
       this.#options.onChange();
     } catch (thrown) {
       this.#options.onFault(`asking ${host.name}`, thrown);
@@ -376,7 +376,7 @@ export class Hosts {
   }
 }
 
-function areScoresDue({ benchmark, scoresAskedAtMs }: Paired): boolean {
+function mayAskForScores({ benchmark, scoresAskedAtMs }: Paired): boolean {
   const everyMs = scoresEveryMs[benchmark?.takenAt === undefined ? 'unknown' : 'known'];
   return scoresAskedAtMs === undefined || performance.now() - scoresAskedAtMs > everyMs;
 }
