@@ -1,6 +1,7 @@
 /** What a move is expected to bring, over all lengths the rest of the work may have. */
 import type { Outcome } from './lifetimes.ts';
 import type { MoveCost } from './move-cost.ts';
+import type { PossiblePace } from './pace.ts';
 
 /** A job that ends later than this, compared with staying, has lost by the move. */
 const lossFrom = 0.02;
@@ -15,9 +16,9 @@ interface Hazard {
 export interface GainQuestion {
   readonly outcomes: readonly Outcome[];
   readonly ageS: number;
-  /** Work done per second where the VM is, and where it would go. */
+  /** Work done per second where the VM is, and what it may be where it would go. */
   readonly paceHere: number;
-  readonly paceThere: number;
+  readonly pacesThere: readonly PossiblePace[];
   readonly cost: MoveCost;
   /** Absent for a move home. */
   readonly wayBack?: MoveCost | undefined;
@@ -36,7 +37,18 @@ export interface Gain {
 
 /** Of a move in `waitS` seconds, if the work is still going on then. */
 export function expectedGain(question: GainQuestion, waitS = 0): Gain {
-  const { outcomes, ageS, paceHere, paceThere, cost, wayBack } = question;
+  let gainS = 0;
+  let lossChance = 0;
+  for (const { pace, probability } of question.pacesThere) {
+    const gain = gainAt(pace, question, waitS);
+    gainS += probability * gain.gainS;
+    lossChance += probability * gain.lossChance;
+  }
+  return { gainS, lossChance };
+}
+
+function gainAt(paceThere: number, question: GainQuestion, waitS: number): Gain {
+  const { outcomes, ageS, paceHere, cost, wayBack } = question;
   const stayAtMostS = question.stayAtMostS ?? Number.POSITIVE_INFINITY;
   const hazards = question.hazards ?? [];
   const doneMeanwhile = paceHere * Math.max(0, cost.lastsS * (1 - cost.slowdown) - cost.downtimeS);

@@ -5,7 +5,7 @@
  */
 import type { Place } from '../model/vm.ts';
 import { type Activity, kindOf, watchAll } from './activity.ts';
-import { expectedGain, medianRestS } from './gain.ts';
+import { expectedGain, isBetterLater, medianRestS } from './gain.ts';
 import { stay, whyCooling, whyNotAtAll, whyUnmeasured } from './holdoff.ts';
 import { homeWorkOf } from './learned.ts';
 import { type Outcome, restOf, runsKnown } from './lifetimes.ts';
@@ -16,7 +16,7 @@ import {
   isGood,
   leastPace,
   leavingRoomS,
-  lossWeighsS,
+  lossWeightS,
   moveCost,
   needed,
   type Prospect,
@@ -32,6 +32,8 @@ import { count, decimal, percent, seconds } from './words.ts';
 
 /** A run younger than this may still be a start-up or a spike; nothing was learnt from fewer samples either. */
 const leastAgeS = 5;
+/** What home does in a second. */
+const atHome = [{ pace: 1, probability: 1 }] as const;
 /** Home is surer than away, so less is asked of it. */
 const leastPaceHome = 1.05;
 /**
@@ -48,7 +50,7 @@ const nearS = 3_600;
 const longestRestS = 3_600;
 const leastRestS = 60;
 /** It waits there for the next run while one is so likely to begin soon. */
-const likelyFrom = 0.4;
+const likelyFrom = 0.3;
 
 export function homeward(input: PolicyInput): Judgement {
   const { vm, now } = input;
@@ -167,16 +169,12 @@ function judgeAway(input: PolicyInput, place: Extract<Place, { kind: 'away' }>, 
     };
   }
   const pace = paceAway(run, vm.vcpus, home, host, 'away');
-  const gain = expectedGain({
-    outcomes,
-    ageS: run.workS,
-    paceHere: Math.max(0.01, pace.pace),
-    paceThere: 1,
-    cost,
-  });
-  const neededS = needed(cost) + lossWeighsS.suggest * gain.lossChance;
+  const question = { outcomes, ageS: run.workS, paceHere: Math.max(0.01, pace.pace), pacesThere: atHome, cost };
+  const gain = expectedGain(question);
+  const weightS = lossWeightS(vm);
+  const neededS = needed(cost) + weightS * gain.lossChance;
   const weighed = { ...wayHome, pace: pace.pace, gainS: gain.gainS, neededS, lossChance: gain.lossChance };
-  if (pace.pace < 1 / leastPaceHome && gain.gainS >= neededS) {
+  if (pace.pace < 1 / leastPaceHome && gain.gainS >= neededS && !isBetterLater(question, gain, weightS)) {
     const why =
       run.diskShare > run.cpuShare
         ? `mostly waits for its disk, which is at home (${mix(run)})`

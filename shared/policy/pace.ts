@@ -30,6 +30,13 @@ export interface Pace {
   readonly cpuPace: number;
   /** What the way to the disk adds to a second. */
   readonly wayS: number;
+  /** What `pace` may turn out to be, and how likely; probabilities add up to 1. */
+  readonly possible: readonly PossiblePace[];
+}
+
+export interface PossiblePace {
+  readonly pace: number;
+  readonly probability: number;
 }
 
 /** Where a request's way was never measured: a wired network and two user-space hops. */
@@ -38,26 +45,36 @@ const assumedRoundTripMs = 1;
 const assumedWayShare = 0.5;
 /** A run has to be watched for so long away. */
 const tellingMs = 20_000;
+/** How far a figure may be off, as a share of it. */
+const doubts = { measuredCore: 0.1, nominalCore: 0.25, knownWay: 0.25, assumedWay: 0.6 } as const;
 /** Clocks and loads are rough, so a host is believed to be at most this much faster or slower per core. */
 const mostCoreRatio = 8;
 
 export function paceAway(mix: Mix, vcpus: number, home: HomeLoad, host: HostCandidate, place: 'home' | 'away'): Pace {
-  if (host.facts === undefined) return { pace: 0, cpuPace: 0, wayS: 0 };
+  if (host.facts === undefined) return { pace: 0, cpuPace: 0, wayS: 0, possible: [{ pace: 0, probability: 1 }] };
   const wanted = Math.min(vcpus, Math.max(1, mix.threads));
   const granted = Math.max(0.1, wanted * mix.granted);
   const here = place === 'home' ? granted : coresFor(wanted, home.facts, home.facts.busyCores);
   // A lull of a host that is busy as a rule is not counted on.
   const others = Math.max(host.facts.busyCores, host.usualBusyCores ?? 0);
   const there = place === 'away' ? granted : coresFor(wanted, host.facts, others);
-  const cpuPace = coreRatio(home, host, wanted) * (there / here);
+  const core = coreRatio(home, host, wanted);
+  const cpuPace = core.ratio * (there / here);
   const wayS = diskWayS(mix, host);
   const waitShare = Math.max(0, 1 - mix.cpuShare - mix.diskShare);
   // At home a second is cpu + disk + wait; there it takes cpu ÷ cpuPace + disk + way + wait. Away the way is seen as disk.
-  const pace =
+  const paceOf = (cpu: number, way: number): number =>
     place === 'home'
-      ? 1 / (mix.cpuShare / cpuPace + mix.diskShare + wayS + waitShare)
-      : mix.cpuShare * cpuPace + Math.max(0, mix.diskShare - wayS) + waitShare;
-  return { pace, cpuPace, wayS };
+      ? 1 / (mix.cpuShare / cpu + mix.diskShare + way + waitShare)
+      : mix.cpuShare * cpu + Math.max(0, mix.diskShare - way) + waitShare;
+  const pace = paceOf(cpuPace, wayS);
+  const wayDoubt = host.wayShare === undefined ? doubts.assumedWay : doubts.knownWay;
+  const possible = [
+    { pace: paceOf(cpuPace * (1 - core.doubt), wayS * (1 + wayDoubt)), probability: 0.25 },
+    { pace, probability: 0.5 },
+    { pace: paceOf(cpuPace * (1 + core.doubt), wayS * (1 - wayDoubt)), probability: 0.25 },
+  ];
+  return { pace, cpuPace, wayS, possible };
 }
 
 /** Got less than this of the CPU it wanted: others were there, which says nothing of the work itself. */
@@ -92,10 +109,13 @@ function coresFor(wanted: number, { cores }: HostFacts, others: number): number 
   return Math.max(0.1, Math.min(wanted, Math.max(free, fairShare)));
 }
 
-function coreRatio(home: HomeLoad, host: HostCandidate, wanted: number): number {
+function coreRatio(home: HomeLoad, host: HostCandidate, wanted: number): { ratio: number; doubt: number } {
   const measured = ratio(opsPerCore(host, wanted), opsPerCore(home, wanted));
   const nominal = ratio(host.facts?.cpuMhz, home.facts.cpuMhz);
-  return Math.min(mostCoreRatio, Math.max(1 / mostCoreRatio, measured ?? nominal ?? 1));
+  return {
+    ratio: Math.min(mostCoreRatio, Math.max(1 / mostCoreRatio, measured ?? nominal ?? 1)),
+    doubt: measured === undefined ? doubts.nominalCore : doubts.measuredCore,
+  };
 }
 
 /** A core alone runs at its highest clock, all together share heat and caches: in between, in proportion. */

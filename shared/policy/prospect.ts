@@ -5,14 +5,14 @@ import { correctionOf, homeWorkOf, type Learned, reluctanceOf } from './learned.
 import { type Outcome, restOf } from './lifetimes.ts';
 import { type MoveCost, predictMove } from './move-cost.ts';
 import { type Pace, paceAway } from './pace.ts';
-import type { Calculation, HostCandidate, PolicyInput } from './types.ts';
+import type { Calculation, HostCandidate, PolicyInput, PolicyVm } from './types.ts';
 
 /** Paces are rough: a host that is not clearly faster is not worth a move. */
-export const leastPace = 1.2;
+export const leastPace = 1.05;
 /** Of the time it takes to notice that others have taken the host, and to come back. */
 const takeoverShare = 0.5;
 /** A VM whose work so often goes better at home had better rest there. */
-export const homeWorkFrom = 0.1;
+export const homeWorkFrom = 0.15;
 /** Each move that was undone, or not wanted, takes so much off what a host promises. */
 const disbelief = 0.1;
 /** Seconds that a move must bring at least, and for each second that it costs. */
@@ -22,7 +22,7 @@ const gainPerCost = 0.5;
  * What a job that ends later for having been moved weighs, in seconds that others gain: nobody thanks for the average.
  * A suggestion may come earlier, since a person judges it.
  */
-export const lossWeighsS = { automatic: 300, suggest: 30 } as const;
+const lossWeighsS = { automatic: 300, suggest: 30 } as const;
 /** On battery, or where bytes cost money, a doubtful move is not made. */
 const batteryFactor = 2;
 const meteredFactor = 6;
@@ -34,7 +34,7 @@ const beginningS = 30;
 /** Room before the usual time of leaving, beyond what the way home may take. */
 export const leavingRoomS = 60;
 /** What "the next run begins soon" means. */
-export const soonS = 900;
+export const soonS = 1_800;
 
 export type Run = NonNullable<Activity['run']>;
 
@@ -68,7 +68,7 @@ export function prospect(
     outcomes,
     ageS: run.workS,
     paceHere: 1,
-    paceThere: Math.max(0.01, pace.pace),
+    pacesThere: pace.possible,
     cost,
     wayBack,
     stayAtMostS,
@@ -84,7 +84,7 @@ export function prospect(
     (surroundings?.metered === true ? meteredFactor : 1) *
     // A first move over an unknown link may take anything.
     (lesson?.out === undefined && host.linkBytesPerSec === undefined ? 2 : 1);
-  const weight = lossWeighsS[vm.level === 'suggest' ? 'suggest' : 'automatic'];
+  const weight = lossWeightS(vm);
   return {
     host,
     pace,
@@ -108,13 +108,19 @@ function followersGainS(learned: Learned | undefined, pace: number): number {
   return runs * eachS * (1 - 1 / pace);
 }
 
+export function lossWeightS({ level }: PolicyVm): number {
+  return lossWeighsS[level === 'suggest' ? 'suggest' : 'automatic'];
+}
+
 export function needed(cost: MoveCost): number {
   return leastGainS + gainPerCost * (cost.slowdown * cost.lastsS + cost.downtimeS);
 }
 
 /** What proved wrong there before is believed the less. */
 function believed(pace: Pace, reluctance: number): Pace {
-  return { ...pace, pace: pace.pace / (1 + disbelief * reluctance) };
+  const less = 1 / (1 + disbelief * reluctance);
+  const possible = pace.possible.map((one) => ({ ...one, pace: Math.max(0.01, one.pace * less) }));
+  return { ...pace, pace: pace.pace * less, possible };
 }
 
 /** A VM stands still while the link is down, and is slow until it is back where others take the host. */

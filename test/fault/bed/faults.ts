@@ -138,7 +138,8 @@ export const faults = {
   },
   'guest-takes-all-memory': {
     moments,
-    inject: ({ scene }) => tell(scene.observer.command('hold 96', 3_000)),
+    // All but some 16 MiB: a guest that runs out of memory by itself panics and boots again, which would tell nothing.
+    inject: ({ scene }) => tell(scene.observer.command('hold 84', 3_000)),
     heal: ({ scene }) => tell(scene.observer.command('hold 16', 20_000)),
     lastsMs: 5_000,
   },

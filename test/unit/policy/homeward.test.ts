@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Sample } from '../../../shared/model/vm.ts';
-import { decide, decideAll, type PolicyInput } from '../../../shared/policy/index.ts';
+import { decide, decideAll, type HostCandidate, type PolicyInput } from '../../../shared/policy/index.ts';
 import { learnedNever, learnedReaction, nothingLearned } from '../../../shared/policy/learned.ts';
 import { withRun } from '../../../shared/policy/lifetimes.ts';
 import { Calculation } from '../../../shared/policy/types.ts';
@@ -50,6 +50,16 @@ describe('homeward, at home', () => {
     ]) {
       expect(decide(input({ vm: long, ...over })).action).toBe('stay');
     }
+  });
+
+  it('a host that is little faster serves long work where both were measured, not where only clocks are known', () => {
+    const long = doing([60, idle], [600, busy]);
+    const measured = { memcpyBytesPerSec: 5e9, diskWriteBytesPerSec: 5e8, takenAt: '2026-11-20T10:00:00.000Z' };
+    const little = (over: Partial<HostCandidate> = {}) => [host({ facts: facts({ cpuMhz: 3_300 }), ...over })];
+    expect(decide(input({ vm: long, hosts: little() }))).toMatchObject({ action: 'stay' });
+    const hosts = little({ benchmark: { ...measured, cpuSingleOpsPerSec: 1_100 } });
+    const bothMeasured = { ...home, benchmark: { ...measured, cpuSingleOpsPerSec: 1_000 } };
+    expect(decide(input({ vm: long, hosts, home: bothMeasured }))).toMatchObject({ action: 'offload' });
   });
 
   it('a history of long runs lets it go earlier; one of short runs keeps it', () => {
@@ -123,6 +133,11 @@ describe('homeward, away', () => {
     const decision = decide(input({ vm: given, ...over }));
     expect(decision.action).toBe('home');
     expect(decision.reason).toMatch(reason);
+  });
+
+  it('does not turn back for the first seconds of a run', () => {
+    const reading = { ...diskBound, diskRequestsPerSec: 700, diskBytesPerSec: 7e6 };
+    expect(decide(input({ vm: there([60, idle], [8, reading]) })).action).toBe('stay');
   });
 
   it('stays while it works well there', () => {
