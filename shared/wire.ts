@@ -124,12 +124,23 @@ export type VisitInfo = z.infer<typeof VisitInfo>;
 
 const Nothing = z.object({}).strict();
 
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+/** A second or two of a core. */
+export const mostHashes = 50_000;
+export const HashChain = z.object({ seed: Sha256, hashes: z.int().min(1).max(mostHashes) });
+export type HashChain = z.infer<typeof HashChain>;
+
 /** Calls the laptop makes on the host. */
 export const hostCalls = {
   ping: { params: Nothing, result: Nothing },
   'host.facts': { params: Nothing, result: HostFacts },
   /** Refused where it was never taken and somebody works there. */
   'host.benchmark': { params: Nothing, result: MachineScores },
+  /**
+   * The end of a chain of so many hashes from `seed` on (main/host/hash-chain.ts), which only takes its time: what the host
+   * says of its speed is checked by it. Refused while another one is under way.
+   */
+  'host.hashChain': { params: HashChain, result: z.object({ end: Sha256 }) },
   /** virConnectCompareHypervisorCPU of a live <cpu> element against this host. */
   'cpu.compare': {
     params: z.object({ cpuXml: z.string().max(65_536), accel: Accel, machine: z.string().max(80) }),

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
-import type { Host, HostFacts } from '../../shared/model/host.ts';
+import type { Benchmark, Host, HostFacts } from '../../shared/model/host.ts';
 import type { Finding } from '../../shared/rpc.ts';
+import { formatSteps } from '../../shared/view/index.ts';
 import { sentencesOf } from '../migrate/index.ts';
 import type { Monitor } from '../monitor/index.ts';
 import { findCommand } from '../process/index.ts';
@@ -179,7 +180,7 @@ export class Doctor {
     return hosts.filter(({ paired }) => paired).flatMap((host) => this.#host(host));
   }
 
-  #host({ fingerprint, name, reachable, obstacle, facts }: Host): Finding[] {
+  #host({ fingerprint, name, reachable, obstacle, facts, benchmark }: Host): Finding[] {
     const id = fingerprint ?? name;
     if (!reachable) {
       return [
@@ -214,8 +215,22 @@ export class Doctor {
         command: 'sudo sysctl vm.unprivileged_userfaultfd=1',
       });
     }
-    return findings;
+    return [...findings, ...speedFindings(id, name, benchmark)];
   }
+}
+
+function speedFindings(id: string, name: string, { claimedOpsPerSec, shownOpsPerSec }: Benchmark = {}): Finding[] {
+  if (claimedOpsPerSec === undefined || shownOpsPerSec === undefined) return [];
+  return [
+    {
+      id: `speed-${id}`,
+      severity: 'note',
+      title: `${name} is slower than it says`,
+      detail: `One core of it does ${formatSteps(claimedOpsPerSec)} by its own account, and ${formatSteps(shownOpsPerSec)} by the clock here. Moves are decided by what it has shown.`,
+      remedy:
+        'If it was hot or at work when it was looked at, nothing has to be done: it is looked at again each day. Otherwise install the same Homeward there.',
+    },
+  ];
 }
 
 function couldNotLook(what: string, thrown: unknown): Finding {

@@ -1,13 +1,15 @@
 import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
-import type { Benchmark, Host, HostAddress, HostFacts } from '../../shared/model/host.ts';
+import type { Benchmark, Host, HostAddress, HostFacts, MachineScores } from '../../shared/model/host.ts';
 import { isLinkDue } from '../../shared/policy/measuring.ts';
+import { believed, isLookDue, lookedAt, type Shown } from '../../shared/policy/speed.ts';
 import type { WantedStream } from '../../shared/wire.ts';
 import { Discovery, type FoundHost } from '../discovery/index.ts';
 import { HostLink, measureLink } from '../link/index.ts';
 import type { Identity, PeerStore } from '../trust/index.ts';
 import { LinkMeter } from './link-meter.ts';
 import type { SettingsStore } from './settings.ts';
+import { lookAtSpeed } from './speed-look.ts';
 
 /** A paired host with its link, up or not. */
 export interface KnownHost {
@@ -43,10 +45,14 @@ interface Paired extends KnownHost {
   /** Where it answered last. */
   address?: HostAddress | undefined;
   facts?: HostFacts;
-  benchmark?: Benchmark;
+  /** What it says of itself, and what it has shown of that. */
+  scores?: MachineScores;
+  shown?: Shown;
+  linkRates?: Pick<Benchmark, 'linkHomeBytesPerSec' | 'linkOutBytesPerSec'>;
   /** These on a clock that never jumps. */
   scoresAskedAtMs?: number;
   linkMeasuredAtMs?: number;
+  lookedAtMs?: number;
   carried?: { readonly bytes: number; readonly atMs: number };
 }
 
@@ -115,7 +121,7 @@ export class Hosts {
         ...(reachable ? {} : { obstacle: host.link.obstacle?.message ?? 'It does not answer.' }),
         ...(reachable || host.downSince === undefined ? {} : { unreachableSince: host.downSince }),
         ...(host.facts === undefined ? {} : { facts: host.facts }),
-        ...(host.benchmark === undefined ? {} : { benchmark: host.benchmark }),
+        ...(isMeasured(host) ? { benchmark: benchmarkOf(host) } : {}),
         ...(host.link.roundTripMs === undefined ? {} : { roundTripMs: host.link.roundTripMs }),
         ...(traffic === undefined ? {} : { traffic }),
       };
@@ -253,7 +259,7 @@ export class Hosts {
     await this.#measureLink(host);
     await this.#askForScores(host);
     this.#options.onChange();
-    return host.benchmark ?? {};
+    return benchmarkOf(host);
   }
 
   onUp(listener: (host: KnownHost) => void): void {
@@ -313,6 +319,7 @@ export class Hosts {
       await this.freshFacts(host);
       if (this.#isLinkDue(host)) await this.#measureLink(host);
       if (mayAskForScores(host)) await this.#askForScores(host).catch(unlessAtWork);
+      await this.#lookAtSpeed(host);
       this.#options.onChange();
     } catch (thrown) {
       this.#options.onFault(`asking ${host.name}`, thrown);
@@ -331,14 +338,22 @@ export class Hosts {
   async #measureLink(host: Paired): Promise<void> {
     const linkOutBytesPerSec = await measureLink(host.link, 'out', linkProbeBytes);
     const linkHomeBytesPerSec = await measureLink(host.link, 'home', linkProbeBytes);
-    host.benchmark = { ...host.benchmark, linkOutBytesPerSec, linkHomeBytesPerSec };
+    host.linkRates = { linkOutBytesPerSec, linkHomeBytesPerSec };
     host.linkMeasuredAtMs = performance.now();
   }
 
   async #askForScores(host: Paired): Promise<void> {
     host.scoresAskedAtMs = performance.now();
-    const scores = await host.link.call('host.benchmark', {}, { timeoutMs: benchmarkTimeoutMs });
-    host.benchmark = { ...host.benchmark, ...scores };
+    host.scores = await host.link.call('host.benchmark', {}, { timeoutMs: benchmarkTimeoutMs });
+  }
+
+  async #lookAtSpeed(host: Paired): Promise<void> {
+    const claimed = host.scores?.cpuSingleOpsPerSec;
+    const sinceMs = host.lookedAtMs === undefined ? undefined : performance.now() - host.lookedAtMs;
+    if (host.facts === undefined || !isLookDue(host.facts, claimed, host.shown, sinceMs)) return;
+    host.lookedAtMs = performance.now();
+    const opsPerSec = await lookAtSpeed(host.link, claimed).catch(unlessUnable);
+    if (opsPerSec !== undefined) host.shown = lookedAt(host.shown, opsPerSec);
   }
 
   async #refreshAll(): Promise<void> {
@@ -376,14 +391,27 @@ export class Hosts {
   }
 }
 
-function mayAskForScores({ benchmark, scoresAskedAtMs }: Paired): boolean {
-  const everyMs = scoresEveryMs[benchmark?.takenAt === undefined ? 'unknown' : 'known'];
+function isMeasured({ scores, shown, linkRates }: Paired): boolean {
+  return scores !== undefined || shown !== undefined || linkRates !== undefined;
+}
+
+function benchmarkOf({ scores, shown, linkRates }: Paired): Benchmark {
+  return { ...believed(scores ?? {}, shown), ...linkRates };
+}
+
+function mayAskForScores({ scores, scoresAskedAtMs }: Paired): boolean {
+  const everyMs = scoresEveryMs[scores === undefined ? 'unknown' : 'known'];
   return scoresAskedAtMs === undefined || performance.now() - scoresAskedAtMs > everyMs;
 }
 
 /** One that is at work does not measure itself, and is asked again. */
 function unlessAtWork(thrown: unknown): void {
   if (!(thrown instanceof HomewardError && thrown.code === 'refused')) throw thrown;
+}
+
+/** It shows somebody else, or is of a version that cannot. */
+function unlessUnable(thrown: unknown): undefined {
+  if (!(thrown instanceof HomewardError && (thrown.code === 'refused' || thrown.code === 'bad-input'))) throw thrown;
 }
 
 /** Heartbeats and calls left out. */

@@ -3,16 +3,14 @@ import { hash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { type HostFacts, MachineScores } from '../../shared/model/host.ts';
 import { areScoresDue, isIdle } from '../../shared/policy/measuring.ts';
+import { inWorker } from './in-worker.ts';
 import { loadOver } from './machine.ts';
 
 const CachedScores = z.object({ version: z.string(), benchmark: MachineScores });
-/** What a worker measures. */
-export type Task = 'cpu' | 'memory';
 
 /** Longer than the gaps in what a person does. */
 const loadLookMs = 3_000;
@@ -80,27 +78,10 @@ async function readCached(file: string, version: string): Promise<MachineScores 
   }
 }
 
-/** Off the engine's thread, since heartbeats must not wait for a benchmark; so many at once, and what they reach together. */
-async function inWorkers(task: Task, count: number): Promise<number> {
-  const rates = await Promise.all(Array.from({ length: count }, () => inWorker(task)));
+/** So many at once, and what they reach together. */
+async function inWorkers(task: 'cpu' | 'memory', count: number): Promise<number> {
+  const rates = await Promise.all(Array.from({ length: count }, () => inWorker(task, z.number())));
   return rates.reduce((sum, rate) => sum + rate, 0);
-}
-
-async function inWorker(task: Task): Promise<number> {
-  const worker = new Worker(new URL('./benchmark-worker.ts', import.meta.url), { workerData: task });
-  try {
-    return z.number().parse(
-      await new Promise((resolve, reject) => {
-        worker.once('message', resolve);
-        worker.once('error', reject);
-        worker.once('exit', (code) =>
-          reject(new HomewardError('internal', `The benchmark ended early (code ${code}).`)),
-        );
-      }),
-    );
-  } finally {
-    await worker.terminate();
-  }
 }
 
 async function diskWrite(folder: string): Promise<number> {

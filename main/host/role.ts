@@ -15,6 +15,7 @@ import type { Libvirt } from '../libvirt/index.ts';
 import type { HostHandlers, LocalHello, StreamEnd } from '../link/index.ts';
 import type { MachineBenchmark } from './benchmark.ts';
 import { Cage } from './cage.ts';
+import { oneHashChain } from './hash-chain.ts';
 import { type Clock, isInhabited, Keeping } from './keeping.ts';
 import { readCpu, readMemory } from './machine.ts';
 import { type Peer, Peers } from './peers.ts';
@@ -71,6 +72,7 @@ export class HostRole {
   readonly #clock: Clock;
   readonly #peers = new Peers();
   readonly #probe: HostProbe;
+  readonly #hashChain = oneHashChain();
   readonly #residents = new Map<string, Resident>();
   /** Prepares and ends under way, so that repeating either waits for the first. */
   readonly #preparing = new Map<string, Promise<Visit>>();
@@ -136,6 +138,7 @@ export class HostRole {
     return {
       'host.facts': () => this.facts(),
       'host.benchmark': () => this.#scores(),
+      'host.hashChain': this.#hashChain,
       'cpu.compare': (question) => this.#probe.compareCpu(question),
       'cpu.model': (question) => this.#probe.cpuModel(question),
       'visit.admit': async (request) => {

@@ -50,6 +50,10 @@ export const Benchmark = MachineScores.partial().extend({
   /** Payload bytes per second through the real link, each way; absent until measured. */
   linkOutBytesPerSec: z.number().min(0).optional(),
   linkHomeBytesPerSec: z.number().min(0).optional(),
+  /** What one core did by this computer's clock, at best; absent until the host has shown it. */
+  shownOpsPerSec: z.number().min(0).optional(),
+  /** What it says one core does, where that is more than it has shown; then all figures of its CPU are cut down by the same share. */
+  claimedOpsPerSec: z.number().min(0).optional(),
 });
 export type Benchmark = z.infer<typeof Benchmark>;
 

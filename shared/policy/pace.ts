@@ -46,7 +46,7 @@ const assumedWayShare = 0.5;
 /** A run has to be watched for so long away. */
 const tellingMs = 20_000;
 /** How far a figure may be off, as a share of it. */
-const doubts = { measuredCore: 0.1, nominalCore: 0.25, knownWay: 0.25, assumedWay: 0.6 } as const;
+const doubts = { shownCore: 0.1, claimedCore: 0.25, knownWay: 0.25, assumedWay: 0.6 } as const;
 /** Clocks and loads are rough, so a host is believed to be at most this much faster or slower per core. */
 const mostCoreRatio = 8;
 
@@ -114,7 +114,8 @@ function coreRatio(home: HomeLoad, host: HostCandidate, wanted: number): { ratio
   const nominal = ratio(host.facts?.cpuMhz, home.facts.cpuMhz);
   return {
     ratio: Math.min(mostCoreRatio, Math.max(1 / mostCoreRatio, measured ?? nominal ?? 1)),
-    doubt: measured === undefined ? doubts.nominalCore : doubts.measuredCore,
+    doubt:
+      measured === undefined || host.benchmark?.shownOpsPerSec === undefined ? doubts.claimedCore : doubts.shownCore,
   };
 }
 

@@ -67,7 +67,7 @@ export function hostFigures({ facts, benchmark, traffic }: Host): Figure[] {
   return figures.flatMap(([label, value]) => (value === undefined ? [] : [{ label, value }]));
 }
 
-function formatSteps(opsPerSec: number): string {
+export function formatSteps(opsPerSec: number): string {
   return `${Math.round(opsPerSec / 1_000).toLocaleString('en')} thousand steps/s`;
 }
 

@@ -54,6 +54,7 @@ const validCalls: Buffer[] = [
   callOf('visit.end', { visit }),
   callOf('visit.listen', { visit, name: 'migration' }),
   callOf('host.benchmark', {}),
+  callOf('host.hashChain', { seed: 'b'.repeat(64), hashes: 1 }),
   lineOf({ jsonrpc: '2.0', method: 'visit.changed', params: visitInfo }),
   lineOf({ jsonrpc: '2.0', id: 1, result: {} }),
   lineOf({ jsonrpc: '2.0', id: 1, error: { code: 1, message: 'x', data: { code: 'timeout', message: 'x' } } }),

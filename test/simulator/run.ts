@@ -298,7 +298,11 @@ class Simulation {
         this.#rough((others[tick] ?? 0) + (this.#place === index ? this.#own : 0)),
         2_000 * benchmarkedRatio,
       ),
-      benchmark: { ...benchmark, cpuSingleOpsPerSec: 1_000 * benchmarkedRatio },
+      benchmark: {
+        ...benchmark,
+        cpuSingleOpsPerSec: 1_000 * benchmarkedRatio,
+        shownOpsPerSec: 1_000 * benchmarkedRatio,
+      },
       linkBytesPerSec: this.#linkBytesPerSec,
       wayShare: this.#learned.hosts[fingerprintOf(index)]?.wayShare,
       roundTripMs: this.#scenario.roundTripMs,

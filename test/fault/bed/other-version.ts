@@ -7,7 +7,8 @@ const repository = join(dirname(homeward), '..');
 
 /**
  * What was built, changed into another version of it. `newer` speaks a newer wire, which this one does not understand;
- * `older` is of the same wire, tells an older version, and knows no notice that asks for a VM to be brought home.
+ * `older` is of the same wire, tells an older version, and knows no notice that asks for a VM to be brought home
+ * and no way to show its speed.
  * @returns its bin/homeward.mjs
  */
 export async function otherVersion(folder: string, which: 'newer' | 'older'): Promise<string> {
@@ -35,7 +36,10 @@ export async function otherVersion(folder: string, which: 'newer' | 'older'): Pr
 const newer = (text: string): string =>
   withVersion(text, '99.0.0').replace(/homeward-(pair|control|stream)\/1/g, 'homeward-$1/2');
 
-const older = (text: string): string => withVersion(text, '0.0.1').replaceAll('home.wanted', 'home.unheard-of');
+const older = (text: string): string =>
+  withVersion(text, '0.0.1')
+    .replaceAll('home.wanted', 'home.unheard-of')
+    .replaceAll('host.hashChain', 'host.unheardOf');
 
 const withVersion = (text: string, version: string): string =>
   text.replace(/^(\s*version: )"\d+\.\d+\.\d+"(,)$/m, `$1"${version}"$2`);

@@ -68,6 +68,7 @@ export async function awayScene(listed: () => readonly Partial<VisitInfo>[], giv
     handlers: () => ({
       'host.facts': unused,
       'host.benchmark': unused,
+      'host.hashChain': unused,
       'cpu.compare': unused,
       'cpu.model': unused,
       'visit.admit': unused,

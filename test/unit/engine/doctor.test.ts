@@ -92,6 +92,17 @@ describe('the doctor', () => {
     expect(byId(await run(), 'kvm')).toBeUndefined();
   });
 
+  it('says which host is slower than it says, and by how much', async () => {
+    const benchmark = { cpuSingleOpsPerSec: 5_000, shownOpsPerSec: 5_000, claimedOpsPerSec: 40_000 };
+    const tower = host({ facts: facts(), benchmark });
+    const finding = byId(await run({ hosts: { list: () => [tower] } }), `speed-${tower.fingerprint}`);
+    expect(finding?.title).toBe(`${tower.name} is slower than it says`);
+    expect(finding?.detail).toContain(
+      '40 thousand steps/s by its own account, and 5 thousand steps/s by the clock here',
+    );
+    expect((await run()).filter(({ id }) => id.startsWith('speed-'))).toEqual([]);
+  });
+
   it('shows the line for /etc/hosts where the own name cannot be resolved', async () => {
     const findings = await run({ ownName: () => Promise.resolve({ name: 'lap', known: false }) });
     expect(byId(findings, 'own-name')).toMatchObject({ severity: 'problem' });

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Hosts } from '../../../main/engine/hosts.ts';
 import { openSettings } from '../../../main/engine/settings.ts';
+import { hashChain } from '../../../main/host/index.ts';
 import type { HostHandlers } from '../../../main/link/index.ts';
 import { makeIdentity, PeerStore } from '../../../main/trust/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
@@ -127,6 +128,20 @@ describe('a host that answers', () => {
       linkOutBytesPerSec: expect.any(Number),
     });
     expect(tower().benchmark).toMatchObject(scores);
+  });
+
+  it.each([
+    ['that makes the chain of hashes is believed what it shows', hashChain, 1_000],
+    ['that answers something else has shown nothing', () => 'b'.repeat(64), 0],
+  ])('%s', async (_what, end, least) => {
+    const { tower } = await linked(() => false, {
+      'host.facts': () => facts({ name: 'tower', cores: 4, busyCores: 0 }),
+      'host.hashChain': async (chain) => ({ end: await end(chain) }),
+    });
+    await until(() => tower().benchmark?.shownOpsPerSec !== undefined);
+    const { shownOpsPerSec = 0, cpuSingleOpsPerSec } = tower().benchmark ?? {};
+    expect(cpuSingleOpsPerSec).toBe(shownOpsPerSec);
+    expect(shownOpsPerSec > 10).toBe(least > 10);
   });
 
   it('and whose owner wants the room back is heard, by name', async () => {

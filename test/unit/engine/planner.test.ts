@@ -67,6 +67,7 @@ describe('the plan before a move', () => {
       handlers: () => ({
         'host.facts': () => there,
         'host.benchmark': refuse,
+        'host.hashChain': refuse,
         'cpu.compare': () => ({ verdict: 'identical' as const, detail: '' }),
         'cpu.model': refuse,
         'visit.admit': () => ({}),

@@ -36,6 +36,7 @@ const notHere = (): never => {
 export const handlers: HostHandlers = {
   'host.facts': notHere,
   'host.benchmark': notHere,
+  'host.hashChain': notHere,
   'cpu.compare': notHere,
   'cpu.model': notHere,
   'visit.admit': notHere,

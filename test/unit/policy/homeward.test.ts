@@ -57,7 +57,7 @@ describe('homeward, at home', () => {
     const measured = { memcpyBytesPerSec: 5e9, diskWriteBytesPerSec: 5e8, takenAt: '2026-11-20T10:00:00.000Z' };
     const little = (over: Partial<HostCandidate> = {}) => [host({ facts: facts({ cpuMhz: 3_300 }), ...over })];
     expect(decide(input({ vm: long, hosts: little() }))).toMatchObject({ action: 'stay' });
-    const hosts = little({ benchmark: { ...measured, cpuSingleOpsPerSec: 1_100 } });
+    const hosts = little({ benchmark: { ...measured, cpuSingleOpsPerSec: 1_100, shownOpsPerSec: 1_000 } });
     const bothMeasured = { ...home, benchmark: { ...measured, cpuSingleOpsPerSec: 1_000 } };
     expect(decide(input({ vm: long, hosts, home: bothMeasured }))).toMatchObject({ action: 'offload' });
   });
