@@ -102,19 +102,56 @@ export function readProcesses(text: string): Map<string, ProcessTime> {
   return processes;
 }
 
+export interface Program {
+  readonly name: string;
+  /** Of its processes the one that used most. */
+  readonly pid: string;
+}
+
 /** The name under which most CPU time was used between two looks, if anything was busy at all. */
 export function busiestProgram(
   before: ReadonlyMap<string, ProcessTime>,
   after: ReadonlyMap<string, ProcessTime>,
   intervalS: number,
-): string | undefined {
-  const used = new Map<string, number>();
+): Program | undefined {
+  const used = new Map<string, { totalS: number; mostS: number; pid: string }>();
   for (const [id, { name, cpuS }] of after) {
-    const grown = cpuS - (before.get(id)?.cpuS ?? 0);
-    if (grown > 0) used.set(name, (used.get(name) ?? 0) + grown);
+    const grownS = cpuS - (before.get(id)?.cpuS ?? 0);
+    if (grownS <= 0) continue;
+    const [pid = ''] = id.split('@');
+    const { totalS, mostS, pid: busier } = used.get(name) ?? { totalS: 0, mostS: 0, pid };
+    used.set(name, { totalS: totalS + grownS, mostS: Math.max(mostS, grownS), pid: grownS > mostS ? pid : busier });
   }
-  const [busiest] = [...used].toSorted(([, a], [, b]) => b - a);
-  return busiest !== undefined && busiest[1] >= leastShare * intervalS ? busiest[0] : undefined;
+  const [busiest] = [...used].toSorted(([, a], [, b]) => b.totalS - a.totalS);
+  if (busiest === undefined || busiest[1].totalS < leastShare * intervalS) return undefined;
+  return { name: busiest[0], pid: busiest[1].pid };
+}
+
+/** Smaller ones are settings and lists. */
+const leastInputBytes = 1024 * 1024;
+/** The two lowest bits of open(2)'s flags: read only, write only, both. */
+const accessMode = 0o3;
+
+/**
+ * Of the largest file that the process has open for reading alone, what it has read: from its /proc/PID/fdinfo (grep -H) and
+ * the sizes of what its descriptors lead to (stat -Lc '%n %F %s'). Undefined where there is none, or nothing to tell by.
+ */
+export function inputRead(text: string): number | undefined {
+  const positions = new Map<string, number>();
+  const readers = new Set<string>();
+  for (const [, fd = '', what, figure = ''] of text.matchAll(/\/fdinfo\/(\d{1,7}):(pos|flags):\s*(\d{1,18})$/gm)) {
+    if (what === 'pos') positions.set(fd, Number(figure));
+    else if ((Number.parseInt(figure, 8) & accessMode) === 0) readers.add(fd);
+  }
+  let size = leastInputBytes - 1;
+  let read: number | undefined;
+  for (const [, fd = '', figure] of text.matchAll(/\/fd\/(\d{1,7}) regular file (\d{1,18})$/gm)) {
+    const position = readers.has(fd) ? positions.get(fd) : undefined;
+    if (position === undefined || Number(figure) <= size) continue;
+    size = Number(figure);
+    read = Math.min(1, position / size);
+  }
+  return read;
 }
 
 /** Of one vCPU: a program below that is no work. */

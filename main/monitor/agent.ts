@@ -1,4 +1,7 @@
-/** What the QEMU guest agent of one VM adds, where there is one: its load average, its disk wait, its busiest program. */
+/**
+ * What the QEMU guest agent of one VM adds, where there is one: its load average, its disk wait, its busiest program and how far
+ * that has read its input.
+ */
 import type { z } from 'zod';
 import type { Sample } from '../../shared/model/vm.ts';
 import { LibvirtError, libvirtErrorCode } from '../libvirt/index.ts';
@@ -10,17 +13,19 @@ import {
   ExecStatus,
   FileContent,
   FileHandle,
+  inputRead,
   Load,
   LoadFile,
   mostOutputBytes,
   ProcessId,
   type ProcessTime,
+  type Program,
   readProcesses,
 } from './agent-answers.ts';
 import type { Clock } from './clock.ts';
 
 /** Figures for a sample; empty where the agent said nothing lately. */
-export type GuestFigures = Pick<Sample, 'guestLoad1' | 'guestIowait' | 'guestProgram'>;
+export type GuestFigures = Pick<Sample, 'guestLoad1' | 'guestIowait' | 'guestProgram' | 'guestProgress'>;
 
 /** `silent`: nobody answers. `nonsense`: what it answers cannot be. `refuses`: it obeys no command that would tell something. */
 export type AgentTrouble = 'silent' | 'nonsense' | 'refuses';
@@ -32,12 +37,22 @@ const freshForMs = 3 * everyMs;
 const execPatienceMs = 2_000;
 const execLookMs = 250;
 
-/** Without ps(1), which a small guest may lack. */
-const processList = {
-  path: '/bin/sh',
-  arg: ['-c', `cat /proc/[0-9]*/stat 2>/dev/null | head -c ${mostOutputBytes}`],
-  'capture-output': true,
-};
+/** Parts the list of processes from what one of them has open: no line of /proc/PID/stat is like it. */
+const parting = '=== inputs';
+const mostInputBytes = 16 * 1024;
+
+/** Without ps(1), which a small guest may lack. `pid`: whose open files are wanted too. */
+function processList(pid: string | undefined): AgentCommand['arguments'] {
+  const list = `cat /proc/[0-9]*/stat 2>/dev/null | head -c ${mostOutputBytes - 2 * mostInputBytes}`;
+  const inputs = `{ grep -HE '^(pos|flags):' /proc/$1/fdinfo/*; stat -Lc '%n %F %s' /proc/$1/fd/*; } 2>/dev/null | head -c ${mostInputBytes}`;
+  return pid === undefined
+    ? { path: '/bin/sh', arg: ['-c', list], 'capture-output': true }
+    : {
+        path: '/bin/sh',
+        arg: ['-c', `${list}; echo; echo '${parting}'; ${inputs}`, 'sh', pid],
+        'capture-output': true,
+      };
+}
 
 export interface AgentCommand {
   readonly execute: string;
@@ -50,6 +65,7 @@ export type AskAgent = (command: AgentCommand) => Promise<unknown>;
 interface Processes {
   readonly atMs: number;
   readonly times: ReadonlyMap<string, ProcessTime>;
+  readonly busiest: Program | undefined;
 }
 
 export class Agent {
@@ -115,7 +131,7 @@ export class Agent {
     return {
       ...(load === undefined ? {} : { guestLoad1: load.load1m }),
       ...(iowait === undefined ? {} : { guestIowait: iowait }),
-      ...(program === undefined ? {} : { guestProgram: program }),
+      ...program,
     };
   }
 
@@ -150,10 +166,10 @@ export class Agent {
     return read.data;
   }
 
-  async #program(): Promise<string | undefined> {
+  async #program(): Promise<Pick<GuestFigures, 'guestProgram' | 'guestProgress'> | undefined> {
     // What it starts and will not tell of would only be work for the guest.
     if (this.#refused.has('guest-exec-status')) return undefined;
-    const started = await this.#question('guest-exec', ProcessId, processList);
+    const started = await this.#question('guest-exec', ProcessId, processList(this.#processes?.busiest?.pid));
     if (started === undefined) return undefined;
     for (let waitedMs = 0; waitedMs < execPatienceMs; waitedMs += execLookMs) {
       await this.#sleep(execLookMs);
@@ -164,11 +180,17 @@ export class Agent {
     return undefined;
   }
 
-  #busiest(text: string): string | undefined {
+  /** What is open is told of the process that was busiest at the look before, and counts only while it still is. */
+  #busiest(text: string): Pick<GuestFigures, 'guestProgram' | 'guestProgress'> | undefined {
     const before = this.#processes;
-    const now = { atMs: this.#clock.monotonicMs(), times: readProcesses(text) };
-    this.#processes = now;
-    return before && busiestProgram(before.times, now.times, (now.atMs - before.atMs) / 1_000);
+    const [list = '', inputs = ''] = text.split(`${parting}\n`, 2);
+    const atMs = this.#clock.monotonicMs();
+    const times = readProcesses(list);
+    const busiest = before && busiestProgram(before.times, times, (atMs - before.atMs) / 1_000);
+    this.#processes = { atMs, times, busiest };
+    if (busiest === undefined) return undefined;
+    const progress = busiest.pid === before?.busiest?.pid ? inputRead(inputs) : undefined;
+    return { guestProgram: busiest.name, ...(progress === undefined ? {} : { guestProgress: progress }) };
   }
 
   /** Share of all vCPU time since the last answer; nothing for the first, or after a reboot of the guest. */

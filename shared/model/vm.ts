@@ -59,6 +59,8 @@ export const Sample = z.object({
   guestIowait: z.number().min(0).max(1).optional(),
   /** The program that used most CPU, as the guest agent tells it. */
   guestProgram: z.string().max(100).optional(),
+  /** Of its largest input file, what it has read. */
+  guestProgress: z.number().min(0).max(1).optional(),
 });
 export type Sample = z.infer<typeof Sample>;
 

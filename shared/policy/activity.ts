@@ -65,6 +65,10 @@ const Run = z.object({
   /** That used most CPU in most of its samples, and by how many: a vote that holds only the leader and its lead. */
   program: z.string().optional(),
   programLead: z.int().min(0),
+  /** How far the input was read when that was first seen and when it last grew, and the home seconds of work by then. */
+  progress: z
+    .object({ firstShare: Share, firstWorkS: z.number().min(0), share: Share, workS: z.number().min(0) })
+    .optional(),
 });
 
 export const Activity = z.object({
@@ -215,9 +219,10 @@ function grown(run: Run, sample: Sample, stepMs: number, cpu: number, disk: numb
   // A plain mean at first, which turns into an exponential one.
   const share = Math.max(1 - Math.exp(-ownMs / mixTauMs), ownMs / (run.seenMs + ownMs));
   const step = (from: number, to: number, weight = 1): number => from + (to - from) * share * weight;
+  const workS = run.workS + (stepMs / 1_000) * pace;
   return {
     ...run,
-    workS: run.workS + (stepMs / 1_000) * pace,
+    workS,
     seenMs: run.seenMs + ownMs,
     cpuShare: step(run.cpuShare, cpu),
     diskShare: step(run.diskShare, disk),
@@ -226,7 +231,15 @@ function grown(run: Run, sample: Sample, stepMs: number, cpu: number, disk: numb
     waitedRequestsPerSec: step(run.waitedRequestsPerSec, sample.diskRequestsPerSec * waitedShare(sample, cpu)),
     waitedBytesPerSec: step(run.waitedBytesPerSec, sample.diskBytesPerSec * waitedShare(sample, cpu)),
     ...voted(run.program, run.programLead, sample.guestProgram),
+    progress: readOn(run.progress, sample.guestProgress, workS),
   };
+}
+
+/** Begins anew where less was read than before: another input, or another program. */
+function readOn(before: Run['progress'], share: number | undefined, workS: number): Run['progress'] {
+  if (share === undefined || share === before?.share) return before;
+  if (before === undefined || share < before.share) return { firstShare: share, firstWorkS: workS, share, workS };
+  return { ...before, share, workS };
 }
 
 /** Boyer and Moore's majority vote. */

@@ -10,6 +10,7 @@ import { stay, whyCooling, whyNotAtAll, whyUnmeasured } from './holdoff.ts';
 import { homeWorkOf } from './learned.ts';
 import { type Outcome, restOf, runsKnown } from './lifetimes.ts';
 import { paceAway } from './pace.ts';
+import { foretold, foretoldRestS } from './progress.ts';
 import {
   endsWithin,
   homeWorkFrom,
@@ -70,7 +71,7 @@ function judgeAtHome(input: PolicyInput, activity: Activity): Judgement {
     const what = kindOf(activity) === 'interactive' ? 'is used in short bursts' : 'has nothing to do';
     return { ...stay(`${vm.name} ${what}, for which it need not go anywhere.`), calculation: bare(activity) };
   }
-  const outcomes = restOf(input.learned?.runs, run.workS, run.program);
+  const outcomes = restOfRun(input.learned, run);
   const known = figures(input, activity, run, outcomes);
   const work = `${vm.name} has been busy for ${seconds(run.workS)} (${mix(run)})`;
   if (hosts.length === 0) return { ...stay(`${work}, but no workstation is known.`), calculation: known };
@@ -141,7 +142,7 @@ function judgeAway(input: PolicyInput, place: Extract<Place, { kind: 'away' }>, 
   const host = hosts.find(({ fingerprint }) => fingerprint === place.host);
   const cost = moveCost(input, activity, host, 'home');
   const { run } = activity;
-  const outcomes = run === undefined ? [] : restOf(learned?.runs, run.workS, run.program);
+  const outcomes = run === undefined ? [] : restOfRun(learned, run);
   const goHome = (reason: string, more: Partial<Calculation>, gainS?: number): Judgement => ({
     action: 'home',
     reason,
@@ -221,6 +222,10 @@ function judgeResting(
   };
 }
 
+function restOfRun(learned: PolicyInput['learned'], run: Run): readonly Outcome[] {
+  return foretold(restOf(learned?.runs, run.workS, run.program), foretoldRestS(run));
+}
+
 function bare(activity: Activity): Calculation {
   return { kind: kindOf(activity), ageS: 0, restS: 0, runsKnown: 0 };
 }
@@ -232,6 +237,7 @@ function figures({ learned }: PolicyInput, activity: Activity, run: Run, outcome
     restS: medianRestS(outcomes),
     runsKnown: runsKnown(learned?.runs, run.program),
     ...(run.program === undefined ? {} : { program: run.program }),
+    ...(foretoldRestS(run) === undefined ? {} : { inputRead: run.progress?.share }),
   };
 }
 

@@ -94,6 +94,8 @@ export const Calculation = z.object({
   /** Earlier runs that speak for it. */
   runsKnown: z.number().min(0),
   program: z.string().optional(),
+  /** Of its input, where the rest is told by that. */
+  inputRead: z.number().min(0).max(1).optional(),
   /** How fast this work goes away, compared with home. */
   pace: z.number().min(0).optional(),
   moveS: z.number().min(0).optional(),

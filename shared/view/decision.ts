@@ -35,12 +35,26 @@ export function expectation({ expectedGainS, expectedCostS }: Decision): string 
 /** The figures behind a decision, in the order in which one leads to the next; empty where the policy gives none. */
 export function calculationFigures({ calculation, hostName }: Decision): Figure[] {
   if (calculation === undefined) return [];
-  const { kind, program, ageS, restS, runsKnown, pace, moveS, moveAtMostS, wayBackS, gainS, neededS, lossChance } =
-    calculation;
+  const {
+    kind,
+    program,
+    inputRead,
+    ageS,
+    restS,
+    runsKnown,
+    pace,
+    moveS,
+    moveAtMostS,
+    wayBackS,
+    gainS,
+    neededS,
+    lossChance,
+  } = calculation;
   const figure = (label: string, value: number | undefined, words: (value: number) => string): Figure[] =>
     value === undefined ? [] : [{ label, value: words(value) }];
   const atMost = moveAtMostS === undefined ? '' : `, at most ${span(moveAtMostS)}`;
-  const known = runsKnown < 1 ? 'no earlier run is known' : `from ${Math.round(runsKnown)} earlier runs`;
+  const earlier = runsKnown < 1 ? 'no earlier run is known' : `from ${Math.round(runsKnown)} earlier runs`;
+  const known = inputRead === undefined ? earlier : `${Math.round(100 * inputRead)} % of its input is read`;
   return [
     { label: 'What it does', value: program === undefined ? kind : `${kind} (${program})` },
     ...(ageS > 0

@@ -1,4 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { LibvirtError, libvirtErrorCode } from '../../../main/libvirt/index.ts';
 import { Agent, type AgentCommand } from '../../../main/monitor/agent.ts';
 
@@ -89,6 +94,62 @@ describe('Agent', () => {
     );
     expect(await tickAt(0)).toEqual({});
     expect(await tickAt(10)).toEqual({ guestProgram: 'cc1' });
+  });
+
+  it('tells how far the busiest program has read its largest input, while it stays the busiest', async () => {
+    const open = (pid: number, position: number) =>
+      `\n=== inputs\n/proc/${pid}/fdinfo/0:pos:\t0\n/proc/${pid}/fdinfo/0:flags:\t0100002\n` +
+      `/proc/${pid}/fdinfo/3:pos:\t${position}\n/proc/${pid}/fdinfo/3:flags:\t02100000\n` +
+      `/proc/${pid}/fdinfo/4:pos:\t9999999\n/proc/${pid}/fdinfo/4:flags:\t0101101\n` +
+      `/proc/${pid}/fd/0 character special file 0\n/proc/${pid}/fd/3 regular file 4000000\n/proc/${pid}/fd/4 regular file 9999999\n`;
+    const { tickAt } = fake(
+      processes((seconds) =>
+        seconds < 40
+          ? stat(10, 'ffmpeg', seconds * 90) +
+            stat(11, 'sh', seconds) +
+            (seconds >= 20 ? open(10, seconds * 50_000) : '')
+          : stat(11, 'sh', seconds * 90) + open(10, 3_000_000),
+      ),
+    );
+    await tickAt(0);
+    expect(await tickAt(10)).toEqual({ guestProgram: 'ffmpeg' });
+    expect(await tickAt(20)).toEqual({ guestProgram: 'ffmpeg', guestProgress: 0.25 });
+    expect(await tickAt(30)).toEqual({ guestProgram: 'ffmpeg', guestProgress: 0.375 });
+    expect(await tickAt(40)).toEqual({ guestProgram: 'sh' });
+  });
+
+  it('its commands do tell that of a real process', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'agent-'));
+    const file = join(folder, 'input');
+    await writeFile(file, Buffer.alloc(4 * 1024 * 1024));
+    // Reads a quarter, then computes.
+    const reader = spawn('sh', ['-c', 'exec 3<"$1"; head -c 1048576 <&3 >/dev/null; while :; do :; done', 'sh', file]);
+    onTestFinished(async () => {
+      reader.kill('SIGKILL');
+      await rm(folder, { recursive: true });
+    });
+    let lastOutput = '';
+    const agent = new Agent(
+      async ({ execute, arguments: args }) => {
+        if (execute === 'guest-exec-status') return { exited: true, 'out-data': lastOutput };
+        if (execute !== 'guest-exec') throw refusal;
+        const { stdout } = await promisify(execFile)(String(args?.['path']), Object(args?.['arg']), { maxBuffer: 1e7 });
+        const own = stdout.split('\n').filter((line) => !/^\d/.test(line) || line.startsWith(`${reader.pid} `));
+        lastOutput = base64(own.join('\n'));
+        return { pid: 7 };
+      },
+      { now: () => 0, monotonicMs: () => performance.now() * 5 },
+      () => Promise.resolve(),
+    );
+    await expect
+      .poll(
+        async () => {
+          await agent.tick();
+          return agent.figures.guestProgress;
+        },
+        { timeout: 15_000, interval: 2_100 },
+      )
+      .toBe(0.25);
   });
 
   it('names none where nothing was busy, and takes a reused PID for another process', async () => {
