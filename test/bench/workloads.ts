@@ -19,7 +19,7 @@ import { BedEngine, createBed, defineGuest, Scene, SlowHome, startGuest, startLi
 import { costOf } from './cost.ts';
 
 /** Of one core, for a VM at home. */
-const homeShare = 0.25;
+const homeShare = 0.4;
 const leastOfFree = 0.8;
 const mostSlower = 1.03;
 const mostSamplingPercent = 0.5;
@@ -32,10 +32,10 @@ const patienceMs = 1_800_000;
 
 /** Guest's program and its argument, by name; `isCompute` tells which goal it has. */
 const workloads = [
-  { name: 'encode', words: 'encode 15', isCompute: true },
+  { name: 'encode', words: 'encode 12', isCompute: true },
   { name: 'copy-file', words: 'copy-file 3', isCompute: false },
   { name: 'copy-files', words: 'copy-files 3', isCompute: false },
-  { name: 'build', words: 'build 4', isCompute: true },
+  { name: 'build', words: 'build 10', isCompute: true },
 ] as const;
 type Workload = (typeof workloads)[number];
 

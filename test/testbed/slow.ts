@@ -4,7 +4,11 @@ import type { Bed } from './bed.ts';
 import { guestProcesses } from './places.ts';
 
 const root = '/sys/fs/cgroup';
-const periodUs = 10_000;
+/**
+ * The kernel's least: a slow machine does everything slowly, and one that stops for long now and then would above all answer its
+ * disk late.
+ */
+const quotaUs = 1_000;
 /** A QEMU that came home runs at full speed for so long at most. */
 const lookEveryMs = 200;
 
@@ -20,7 +24,7 @@ export class SlowHome {
     const isVersion2 = await hasFile('cgroup.controllers');
     const parent = isVersion2 ? root : join(root, 'cpu');
     const folder = join(parent, `homeward-slow-${process.pid}`);
-    const quotaUs = Math.round(periodUs * share);
+    const periodUs = Math.round(quotaUs / share);
     try {
       if (isVersion2) await writeFile(join(root, 'cgroup.subtree_control'), '+cpu');
       await mkdir(folder, { recursive: true });
