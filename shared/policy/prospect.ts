@@ -30,7 +30,7 @@ const meteredFactor = 6;
 export const shortRestS = 15;
 /** Runs thought of beyond the present one, and the beginning of each that would be spent at home deciding. */
 const mostFollowers = 4;
-const beginningS = 30;
+const beginningS = 60;
 /** Room before the usual time of leaving, beyond what the way home may take. */
 export const leavingRoomS = 60;
 /** What "the next run begins soon" means. */

@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { families, scenario } from '../simulator/families.ts';
 import { heldOut } from '../simulator/held-out.ts';
 import { optimum } from '../simulator/optimum.ts';
+import { recorded } from '../simulator/recorded.ts';
 import { cooldownMs, runNever, runPolicy } from '../simulator/run.ts';
 import { added, noScore, type Score, scoreOf } from '../simulator/score.ts';
 import { tickS } from '../simulator/world.ts';
@@ -35,7 +36,7 @@ const { values } = parseArgs({
   },
 });
 const weeks = Math.max(1, Number(values.weeks));
-const shapes = [...families, heldOut].filter(({ family }) => values.family?.includes(family) ?? true);
+const shapes = [...families, recorded, heldOut].filter(({ family }) => values.family?.includes(family) ?? true);
 
 const decisionMs: number[] = [];
 const perFamily = new Map<string, Scores>();

@@ -2,19 +2,23 @@
  * The experiments of Muda's thesis (chapter 7) on real work: a Debian VM on a slow home and a fast workstation encodes a video,
  * copies one large file, copies many, and builds a program, while it stays, under the rule `muda`, and under `homeward`.
  *
- *   node test/bench/workloads.ts [--report FILE] [--runs N] [--only WORKLOAD[/POLICY]]... [--no-sampling]
+ *   node test/bench/workloads.ts [--report FILE] [--runs N] [--only WORKLOAD[/POLICY]]... [--no-sampling] [--record FOLDER]
  *
  * `free` is the same work at home at full speed: what a move would give that came at once and cost nothing. Writes
  * {"cpu_factor":n,"workloads":[{"name":"…","policy":"…","runs_s":[…],"median_s":n}],"sampling":{…}}; `sampling` is the engine's
- * CPU share, in percent of one core, while it watches three such VMs and their guest agents.
+ * CPU share, in percent of one core, while it watches three such VMs and their guest agents. `--record` writes what the VM did in the
+ * first `free` run of each, for the simulator (test/simulator/trace.ts).
  *
  * Exit status 1 where `homeward` makes encoding or building faster by less than 80 % of what `free` would, makes copying
  * slower by more than 3 %, or where sampling takes more than 0.5 % of a core. Needs root, for the CPU quota.
  */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import type { Sample } from '../../shared/model/vm.ts';
 import type { PolicyName } from '../../shared/policy/index.ts';
+import { traceOf } from '../simulator/trace.ts';
 import { BedEngine, createBed, defineGuest, Scene, SlowHome, startGuest, startLibvirtd } from '../testbed/index.ts';
 import { costOf } from './cost.ts';
 
@@ -32,10 +36,10 @@ const patienceMs = 1_800_000;
 
 /** Guest's program and its argument, by name; `isCompute` tells which goal it has. */
 const workloads = [
-  { name: 'encode', words: 'encode 12', isCompute: true },
-  { name: 'copy-file', words: 'copy-file 3', isCompute: false },
-  { name: 'copy-files', words: 'copy-files 3', isCompute: false },
-  { name: 'build', words: 'build 10', isCompute: true },
+  { name: 'encode', words: 'encode 12', program: 'ffmpeg', isCompute: true },
+  { name: 'copy-file', words: 'copy-file 3', program: 'cp', isCompute: false },
+  { name: 'copy-files', words: 'copy-files 3', program: 'cp', isCompute: false },
+  { name: 'build', words: 'build 10', program: 'cc1', isCompute: true },
 ] as const;
 type Workload = (typeof workloads)[number];
 
@@ -61,6 +65,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '3' },
     only: { type: 'string', multiple: true },
     sampling: { type: 'boolean', default: true },
+    record: { type: 'string' },
   },
   allowNegative: true,
 });
@@ -92,7 +97,8 @@ async function runAll(way: Way, wanted: readonly Workload[]): Promise<Line[]> {
     for (const workload of wanted) {
       const runsS: number[] = [];
       for (let run = 0; run < runs; run += 1) {
-        const tookS = await runOnce(scene, workload, way === 'muda' || way === 'homeward');
+        const { tookS, samples } = await runOnce(scene, workload, way === 'muda' || way === 'homeward');
+        if (values.record !== undefined && way === 'free' && run === 0) await record(values.record, workload, samples);
         process.stderr.write(`${workload.name} ${way}: ${tookS.toFixed(1)} s\n`);
         runsS.push(Number(tookS.toFixed(2)));
       }
@@ -105,7 +111,11 @@ async function runAll(way: Way, wanted: readonly Workload[]): Promise<Line[]> {
   }
 }
 
-async function runOnce(scene: Scene, { words, name }: Workload, mayMove: boolean): Promise<number> {
+async function runOnce(
+  scene: Scene,
+  { words, name }: Workload,
+  mayMove: boolean,
+): Promise<{ readonly tookS: number; readonly samples: readonly Sample[] }> {
   const { laptop, guest, observer } = scene;
   const vm = guest.uuid;
   await laptop.client.call('policy.forget', { vm });
@@ -113,7 +123,10 @@ async function runOnce(scene: Scene, { words, name }: Workload, mayMove: boolean
   await sleep(restMs);
   const startedMs = performance.now();
   await observer.command(`run ${words}`);
+  const samples: Sample[] = [];
   for (;;) {
+    const { sample } = await laptop.vm(vm);
+    if (sample !== undefined && sample.at !== samples.at(-1)?.at) samples.push(sample);
     const { running, exit } = await observer.command('ran');
     if (running === false && exit === 0) break;
     if (running === false) throw new Error(`${name} ended with status ${String(exit)} in the guest.`);
@@ -130,7 +143,13 @@ async function runOnce(scene: Scene, { words, name }: Workload, mayMove: boolean
     const home = await laptop.move('home', vm).catch((thrown: unknown) => thrown);
     if (await isAway()) throw new Error(`The VM did not come home after ${name}.`, { cause: home });
   }
-  return tookS;
+  return { tookS, samples };
+}
+
+async function record(folder: string, { name, program }: Workload, samples: readonly Sample[]): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  // The first sample is mostly of the rest before.
+  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(traceOf(program, samples.slice(1)))}\n`);
 }
 
 async function sampleThree() {
