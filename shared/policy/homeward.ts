@@ -45,6 +45,8 @@ const patience = {
   home: { ordinaryMoves: 8, mostMs: Number.POSITIVE_INFINITY },
   away: { ordinaryMoves: 8, mostMs: 30_000 },
 } as const;
+/** Away, what a run consists of is measured anew; before that, its figures are those of home. */
+const leastSeenMs = 10_000;
 /** Nearer than this, a time of leaving is worth a word. */
 const nearS = 3_600;
 /** Left idle away no longer than this in any case, and at least this long. */
@@ -166,6 +168,14 @@ function judgeAway(input: PolicyInput, place: Extract<Place, { kind: 'away' }>, 
   if (host?.facts === undefined) {
     return {
       ...stay(`${vm.name} is working at ${place.hostName}, which says nothing of itself now.`),
+      calculation: known,
+    };
+  }
+  if (run.seenMs < leastSeenMs) {
+    return {
+      ...stay(
+        `${vm.name} has been working at ${place.hostName} for a moment only, too short a time to judge it there.`,
+      ),
       calculation: known,
     };
   }

@@ -2,7 +2,7 @@
 import type { Activity } from './activity.ts';
 import { expectedGain, type Gain, type GainQuestion, isBetterLater } from './gain.ts';
 import { correctionOf, homeWorkOf, type Learned, reluctanceOf } from './learned.ts';
-import { type Outcome, restOf } from './lifetimes.ts';
+import { type Outcome, restOf, runsKnown } from './lifetimes.ts';
 import { type MoveCost, predictMove } from './move-cost.ts';
 import { type Pace, paceAway } from './pace.ts';
 import type { Calculation, HostCandidate, PolicyInput, PolicyVm } from './types.ts';
@@ -33,6 +33,8 @@ const mostFollowers = 4;
 const beginningS = 60;
 /** Room before the usual time of leaving, beyond what the way home may take. */
 export const leavingRoomS = 60;
+/** Of a VM whose rests are not known, as many are over sooner as are not. */
+const unknownRestS = 20;
 /** What "the next run begins soon" means. */
 export const soonS = 1_800;
 
@@ -137,7 +139,8 @@ export function isGood({ pace, gain, neededS, isBetterLater }: Prospect): boolea
 
 /** How likely a rest that has lasted so long is over within so many seconds. */
 export function endsWithin(learned: Learned | undefined, restedS: number, withinS: number): number {
-  return restOf(learned?.rests, restedS)
+  const rests = learned?.rests;
+  return restOf(rests, runsKnown(rests) < 1 ? Math.max(restedS, unknownRestS) : restedS)
     .filter(({ restS }) => restS <= withinS)
     .reduce((sum, { probability }) => sum + probability, 0);
 }

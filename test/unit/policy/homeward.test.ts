@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Sample } from '../../../shared/model/vm.ts';
+import { afterMove, watch, watchAll } from '../../../shared/policy/activity.ts';
 import { decide, decideAll, type HostCandidate, type PolicyInput } from '../../../shared/policy/index.ts';
 import { learnedNever, learnedReaction, nothingLearned } from '../../../shared/policy/learned.ts';
 import { withRun } from '../../../shared/policy/lifetimes.ts';
@@ -138,6 +139,27 @@ describe('homeward, away', () => {
   it('does not turn back for the first seconds of a run', () => {
     const reading = { ...diskBound, diskRequestsPerSec: 700, diskBytesPerSec: 7e6 };
     expect(decide(input({ vm: there([60, idle], [8, reading]) })).action).toBe('stay');
+  });
+
+  it('does not take what it got at home for what it gets there, also without a cooldown', () => {
+    const starved = { busyVcpus: 0.3, busiestVcpu: 0.3, waitingVcpus: 0.7 };
+    const before = watchAll(history([60, idle], [200, starved]));
+    if (before === undefined) throw new Error('Nothing was watched.');
+    const arrived = afterMove(before, 'home');
+    const asked = (activity: typeof arrived) =>
+      decide(
+        input({
+          vm: vm({ place, activity, lastMoveEndedAt: now - 1_000 }),
+          settings: { cooldownMs: 0, hysteresis: 0.1 },
+        }),
+      );
+    expect(asked(arrived)).toMatchObject({ action: 'stay', reason: expect.stringMatching(/too short a time/) });
+    const later = history([20, busy]).map((one) => ({ ...one, at: one.at + 20_000 }));
+    const seen = later.reduce<typeof arrived>((activity, one) => watch(activity, one), arrived);
+    expect(asked({ ...seen, at: now })).toMatchObject({
+      action: 'stay',
+      reason: expect.stringMatching(/is working at big/),
+    });
   });
 
   it('stays while it works well there', () => {

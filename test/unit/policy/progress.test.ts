@@ -56,7 +56,7 @@ describe('what a program shows by reading its input', () => {
   it('keeps a VM at home whose work is about to end, and sends one that has most of it before it; and says so', () => {
     const asked = (samples: ReturnType<typeof reading>) =>
       decide({
-        ...input({ vm: vm({ samples }), hosts: [host({ facts: facts({ cpuMhz: 6_000 }) })] }),
+        ...input({ vm: vm({ samples }), hosts: [host({ facts: facts({ cpuMhz: 6_000 }), linkBytesPerSec: 20e6 })] }),
         policy: 'homeward',
       });
     const ending = asked(reading(100, 1 / 125, 0.2));
