@@ -61,21 +61,24 @@ export class Experience {
 
   /** With all samples since the last look. */
   followVm(vm: Vm, samples: readonly Sample[], home: HomeLoad, hosts: readonly HostCandidate[]): Activity | undefined {
-    const at = vm.place.kind === 'away' ? vm.place.host : undefined;
-    const paceOf = (run: Activity['run']): number | undefined => run && paceOfWork(run, vm.vcpus, home, hosts, at);
+    const now = vm.place.kind === 'away' ? vm.place.host : undefined;
     const known = this.#activities.get(vm.uuid);
-    const hasMoved = known !== undefined && this.#places.get(vm.uuid) !== at;
-    const was = this.#places.get(vm.uuid);
-    if (hasMoved) this.#learnWay(vm.uuid, known.run, was, hosts);
-    const before = hasMoved ? afterMove(known, was === undefined ? 'home' : 'away') : known;
-    this.#places.set(vm.uuid, at);
-    let activity = before;
-    for (let index = firstAfter(samples, before?.at); index < samples.length; index += 1) {
+    const hasMoved = known !== undefined && this.#places.get(vm.uuid) !== now;
+    // Nobody looked while it was on its way, so all that has come in since is of where it was.
+    const at = hasMoved ? this.#places.get(vm.uuid) : now;
+    this.#places.set(vm.uuid, now);
+    const paceOf = (run: Activity['run']): number | undefined => run && paceOfWork(run, vm.vcpus, home, hosts, at);
+    let activity = known;
+    for (let index = firstAfter(samples, known?.at); index < samples.length; index += 1) {
       const sample = samples[index];
       if (sample === undefined) continue;
       activity = watch(activity, sample, at === undefined ? undefined : paceOf(activity?.run));
       this.#learnWay(vm.uuid, activity.ended, at, hosts);
       this.#lessons.put(vm.uuid, learnedFrom(this.learned(vm.uuid), activity, paceOf(activity.ended)));
+    }
+    if (hasMoved && activity !== undefined) {
+      this.#learnWay(vm.uuid, activity.run, at, hosts);
+      activity = afterMove(activity, at === undefined ? 'home' : 'away');
     }
     if (activity !== undefined) this.#activities.set(vm.uuid, activity);
     return activity;

@@ -4,6 +4,7 @@
  *
  *   node test/bench/workloads.ts [--report FILE] [--runs N] [--only WORKLOAD[/POLICY]]... [--no-sampling] [--record FOLDER]
  *
+ * Nothing is known of a workload before its first run; what a policy learns by that it knows in the next, as it would at home.
  * `free` is the same work at home at full speed: what a move would give that came at once and cost nothing. Writes
  * {"cpu_factor":n,"workloads":[{"name":"…","policy":"…","runs_s":[…],"median_s":n}],"sampling":{…}}; `sampling` is the engine's
  * CPU share, in percent of one core, while it watches three such VMs and their guest agents. `--record` writes what the VM did in the
@@ -29,7 +30,7 @@ const mostSlower = 1.03;
 const mostSamplingPercent = 0.5;
 const samplingVms = 3;
 const samplingS = 60;
-/** The VM is seen idle before each run, so that no policy knows of it beforehand. */
+/** The VM is seen idle before each run. */
 const restMs = 15_000;
 const lookMs = 200;
 const patienceMs = 1_800_000;
@@ -95,6 +96,7 @@ async function runAll(way: Way, wanted: readonly Workload[]): Promise<Line[]> {
   try {
     const found: Line[] = [];
     for (const workload of wanted) {
+      await scene.laptop.client.call('policy.forget', { vm: scene.guest.uuid });
       const runsS: number[] = [];
       for (let run = 0; run < runs; run += 1) {
         const { tookS, samples } = await runOnce(scene, workload, way === 'muda' || way === 'homeward');
@@ -118,7 +120,6 @@ async function runOnce(
 ): Promise<{ readonly tookS: number; readonly samples: readonly Sample[] }> {
   const { laptop, guest, observer } = scene;
   const vm = guest.uuid;
-  await laptop.client.call('policy.forget', { vm });
   await laptop.client.call('vm.setLevel', { vm, level: mayMove ? 'automatic' : 'off' });
   await sleep(restMs);
   const startedMs = performance.now();

@@ -35,6 +35,22 @@ describe('what the engine learns by watching', () => {
     expect(learned().runs.all[10]).toBe(1);
   });
 
+  it('what a VM got while it was copied is of where it was, not of where it arrives', () => {
+    const { one } = experience();
+    const starved = { busyVcpus: 0.4, busiestVcpu: 0.4, waitingVcpus: 0.6 };
+    const samples = history([60, idle], [60, starved], [12, busy]);
+    one.followVm(vm(), samples.slice(0, 100), home, [there]);
+    const gone = vm({ place: { ...away, host: hostFingerprint } });
+    expect(one.followVm(gone, samples.slice(0, 120), home, [there])?.run).toMatchObject({
+      seenMs: 0,
+      granted: expect.closeTo(0.4),
+    });
+    expect(one.followVm(gone, samples, home, [there])?.run).toMatchObject({
+      seenMs: 12_000,
+      granted: expect.closeTo(1),
+    });
+  });
+
   it('how long moves take, from those that came to a good end', () => {
     const { one, learned } = experience();
     one.noteMove(move({ startedAt, phase: 'copying', askedBy: 'policy' }), vm(), there, now);
