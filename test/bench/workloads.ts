@@ -17,6 +17,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { MachineBenchmark } from '../../main/host/index.ts';
+import packageJson from '../../package.json' with { type: 'json' };
 import type { Sample } from '../../shared/model/vm.ts';
 import type { PolicyName } from '../../shared/policy/index.ts';
 import { traceOf } from '../simulator/trace.ts';
@@ -91,6 +93,13 @@ async function runAll(way: Way, wanted: readonly Workload[]): Promise<Line[]> {
   const scene = await Scene.set({
     guest: { system: 'debian', memoryMiB: 512 },
     laptop: { settings: { policy: policyOf[way], cooldownS: 0 } },
+    // Both are this machine, which is soon at work: each would find the other slow.
+    furnish: async ({ laptop, workstation }) => {
+      for (const host of [laptop, workstation]) {
+        const folder = join(host.env['XDG_STATE_HOME'] ?? '', 'homeward');
+        await new MachineBenchmark({ folder, version: packageJson.version }).read();
+      }
+    },
   });
   const slow = way === 'free' ? undefined : await SlowHome.of(scene.bed, scene.guest.uuid, homeShare);
   try {
