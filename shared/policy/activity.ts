@@ -57,6 +57,8 @@ const Run = z.object({
   threads: z.number().min(0),
   /** Of the vCPU time it wanted, what it got where it runs now. */
   granted: Share,
+  /** The same where it was before it moved away; absent where it began there. */
+  homeGranted: Share.optional(),
   /** Disk requests, and their bytes, that something waited for, per second. */
   waitedRequestsPerSec: z.number().min(0),
   waitedBytesPerSec: z.number().min(0),
@@ -164,7 +166,12 @@ export function afterMove(activity: Activity, from: 'home' | 'away'): Activity {
   const isTelling = from === 'home' && waitedRequestsPerSec >= tellingRequestsPerSec;
   return {
     ...activity,
-    run: { ...run, seenMs: 0, ...(isTelling && { homeRequestS: diskShare / waitedRequestsPerSec }) },
+    run: {
+      ...run,
+      seenMs: 0,
+      ...(from === 'home' && { homeGranted: run.granted }),
+      ...(isTelling && { homeRequestS: diskShare / waitedRequestsPerSec }),
+    },
   };
 }
 

@@ -19,6 +19,8 @@ export interface Mix {
   readonly threads: number;
   /** Of the vCPU time wanted, what it gets where it runs. What a full machine keeps from others shows nowhere else. */
   readonly granted: number;
+  /** What it got at home before it left, which may be less than what is free there: others, or a limit on that VM. */
+  readonly homeGranted?: number | undefined;
   readonly waitedRequestsPerSec: number;
   readonly waitedBytesPerSec: number;
 }
@@ -54,7 +56,7 @@ export function paceAway(mix: Mix, vcpus: number, home: HomeLoad, host: HostCand
   if (host.facts === undefined) return { pace: 0, cpuPace: 0, wayS: 0, possible: [{ pace: 0, probability: 1 }] };
   const wanted = Math.min(vcpus, Math.max(1, mix.threads));
   const granted = Math.max(0.1, wanted * mix.granted);
-  const here = place === 'home' ? granted : coresFor(wanted, home.facts, home.facts.busyCores);
+  const here = place === 'home' ? granted : coresAtHome(mix, wanted, home);
   // A lull of a host that is busy as a rule is not counted on.
   const others = Math.max(host.facts.busyCores, host.usualBusyCores ?? 0);
   const there = place === 'away' ? granted : coresFor(wanted, host.facts, others);
@@ -100,6 +102,11 @@ export function paceOfWork(
     .filter(({ facts }) => facts !== undefined && hasRoom(facts, vcpus))
     .map((host) => paceAway(mix, vcpus, home, host, 'home').pace);
   return paces.length === 0 ? undefined : Math.max(...paces);
+}
+
+/** As now, and no more than it had there before. */
+function coresAtHome({ homeGranted = 1 }: Mix, wanted: number, { facts }: HomeLoad): number {
+  return Math.max(0.1, Math.min(coresFor(wanted, facts, facts.busyCores), wanted * homeGranted));
 }
 
 /** A fair share of a busy machine, all that is free of another. */

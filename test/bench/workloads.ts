@@ -129,8 +129,8 @@ async function runOnce(
 ): Promise<{ readonly tookS: number; readonly samples: readonly Sample[] }> {
   const { laptop, guest, observer } = scene;
   const vm = guest.uuid;
-  await laptop.client.call('vm.setLevel', { vm, level: mayMove ? 'automatic' : 'off' });
   await sleep(restMs);
+  await laptop.client.call('vm.setLevel', { vm, level: mayMove ? 'automatic' : 'off' });
   const startedMs = performance.now();
   await observer.command(`run ${words}`);
   const samples: Sample[] = [];

@@ -156,6 +156,8 @@ describe('homeward, away', () => {
     expect(asked(arrived)).toMatchObject({ action: 'stay', reason: expect.stringMatching(/too short a time/) });
     const later = history([20, busy]).map((one) => ({ ...one, at: one.at + 20_000 }));
     const seen = later.reduce<typeof arrived>((activity, one) => watch(activity, one), arrived);
+    expect(seen.run?.homeGranted).toBeCloseTo(0.3);
+    expect(asked({ ...seen, at: now }).calculation?.pace, 'what it would get here again').toBeGreaterThan(3);
     expect(asked({ ...seen, at: now })).toMatchObject({
       action: 'stay',
       reason: expect.stringMatching(/is working at big/),
