@@ -104,9 +104,12 @@ export function paceOfWork(
   return paces.length === 0 ? undefined : Math.max(...paces);
 }
 
-/** As now, and no more than it had there before. */
+/** Others, who come and go, leave a VM more than this; less is a limit that it will find there again. */
+const limitedBelow = 0.6;
+
 function coresAtHome({ homeGranted = 1 }: Mix, wanted: number, { facts }: HomeLoad): number {
-  return Math.max(0.1, Math.min(coresFor(wanted, facts, facts.busyCores), wanted * homeGranted));
+  const free = coresFor(wanted, facts, facts.busyCores);
+  return homeGranted < limitedBelow ? Math.max(0.1, Math.min(free, wanted * homeGranted)) : free;
 }
 
 /** A fair share of a busy machine, all that is free of another. */
