@@ -15,7 +15,7 @@
 import { z } from 'zod';
 import { errorCodes } from './errors.ts';
 import { Accel, HostFacts, MachineScores } from './model/host.ts';
-import { Bytes, DisplayName, Token, VmUuid } from './model/identifiers.ts';
+import { Bytes, DisplayName, Hex256, Token, VmUuid } from './model/identifiers.ts';
 import { VisitEnd, VisitEndReason } from './model/visit-end.ts';
 
 export const alpn = {
@@ -124,10 +124,9 @@ export type VisitInfo = z.infer<typeof VisitInfo>;
 
 const Nothing = z.object({}).strict();
 
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** A second or two of a core. */
 export const mostHashes = 50_000;
-export const HashChain = z.object({ seed: Sha256, hashes: z.int().min(1).max(mostHashes) });
+export const HashChain = z.object({ seed: Hex256, hashes: z.int().min(1).max(mostHashes) });
 export type HashChain = z.infer<typeof HashChain>;
 
 /** Calls the laptop makes on the host. */
@@ -140,7 +139,7 @@ export const hostCalls = {
    * The end of a chain of so many hashes from `seed` on (main/host/hash-chain.ts), which only takes its time: what the host
    * says of its speed is checked by it. Refused while another one is under way.
    */
-  'host.hashChain': { params: HashChain, result: z.object({ end: Sha256 }) },
+  'host.hashChain': { params: HashChain, result: z.object({ end: Hex256 }) },
   /** virConnectCompareHypervisorCPU of a live <cpu> element against this host. */
   'cpu.compare': {
     params: z.object({ cpuXml: z.string().max(65_536), accel: Accel, machine: z.string().max(80) }),

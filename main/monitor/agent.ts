@@ -45,13 +45,8 @@ const mostInputBytes = 16 * 1024;
 function processList(pid: string | undefined): AgentCommand['arguments'] {
   const list = `cat /proc/[0-9]*/stat 2>/dev/null | head -c ${mostOutputBytes - 2 * mostInputBytes}`;
   const inputs = `{ grep -HE '^(pos|flags):' /proc/$1/fdinfo/*; stat -Lc '%n %F %s' /proc/$1/fd/*; } 2>/dev/null | head -c ${mostInputBytes}`;
-  return pid === undefined
-    ? { path: '/bin/sh', arg: ['-c', list], 'capture-output': true }
-    : {
-        path: '/bin/sh',
-        arg: ['-c', `${list}; echo; echo '${parting}'; ${inputs}`, 'sh', pid],
-        'capture-output': true,
-      };
+  const arg = pid === undefined ? ['-c', list] : ['-c', `${list}; echo; echo '${parting}'; ${inputs}`, 'sh', pid];
+  return { path: '/bin/sh', arg, 'capture-output': true };
 }
 
 export interface AgentCommand {

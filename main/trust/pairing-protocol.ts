@@ -16,15 +16,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
-import { DisplayName } from '../../shared/model/identifiers.ts';
+import { DisplayName, Hex256 } from '../../shared/model/identifiers.ts';
 import type { PeerRole } from './peers.ts';
-
-const Hash = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Sent by both sides as JSON-RPC notices. */
 export const pairingNotices = {
-  'pair.commit': z.object({ commitment: Hash, name: DisplayName }),
-  'pair.reveal': z.object({ nonce: Hash }),
+  'pair.commit': z.object({ commitment: Hex256, name: DisplayName }),
+  'pair.reveal': z.object({ nonce: Hex256 }),
   'pair.answer': z.object({ accept: z.boolean() }),
   /** Before anything else, from a host that will not pair now. A stranger's own words are shown to nobody. */
   'pair.refused': z.object({ reason: z.enum(['busy', 'too-often']) }),

@@ -1,7 +1,12 @@
 import { z } from 'zod';
 
+const hex256 = /^[0-9a-f]{64}$/;
+
+/** 256 bits in lower-case hex: a hash, a nonce, a seed. */
+export const Hex256 = z.string().regex(hex256);
+
 /** SHA-256 of a peer's DER certificate, lower-case hex: a machine's identity. */
-export const Fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
+export const Fingerprint = z.string().regex(hex256);
 export type Fingerprint = z.infer<typeof Fingerprint>;
 
 /** libvirt's domain UUID, lower-case with dashes. */

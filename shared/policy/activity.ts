@@ -99,13 +99,18 @@ export type Activity = z.infer<typeof Activity>;
  */
 function demandOf(sample: Sample): { cpu: number; disk: number } {
   const wanted = Math.min(sample.vcpus, Math.max(0, sample.busyVcpus + sample.waitingVcpus));
-  const tasks = Math.max(1, Math.ceil(wanted - housekeeping));
+  const tasks = tasksIn(wanted);
   const busiest = sample.busiestVcpu + sample.waitingVcpus / sample.vcpus;
   const cpu = Math.min(1, Math.max(busiest, Math.min(wanted / tasks, 1 - sample.diskBusy)));
   const outside = Math.min(sample.diskBusy, 1 - cpu);
   // The guest knows which requests nobody waits for. It can only lower the figure: a guest that lies cannot invent a wait.
   const guest = sample.guestIowait === undefined ? 1 : sample.guestIowait * sample.vcpus;
   return { cpu, disk: Math.max(0, Math.min(outside, guest)) };
+}
+
+/** As few as could want so many vCPUs, besides a guest's housekeeping. */
+export function tasksIn(wantedVcpus: number): number {
+  return Math.max(1, Math.ceil(wantedVcpus - housekeeping));
 }
 
 /** Share of the requests that something waited for: of the disk's busy time, as much as the CPU may have been idle in. */

@@ -7,7 +7,7 @@ import { type MoveCost, predictMove } from './move-cost.ts';
 import { type Pace, paceAway } from './pace.ts';
 import type { Calculation, HostCandidate, PolicyInput, PolicyVm } from './types.ts';
 
-/** Paces are rough: a host that is not clearly faster is not worth a move. */
+/** A host that is hardly faster is not worth a look; how rough paces are is counted in the gain. */
 export const leastPace = 1.05;
 /** Of the time it takes to notice that others have taken the host, and to come back. */
 const takeoverShare = 0.5;

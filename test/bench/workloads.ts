@@ -22,7 +22,16 @@ import packageJson from '../../package.json' with { type: 'json' };
 import type { Sample } from '../../shared/model/vm.ts';
 import type { PolicyName } from '../../shared/policy/index.ts';
 import { traceOf } from '../simulator/trace.ts';
-import { BedEngine, createBed, defineGuest, Scene, SlowHome, startGuest, startLibvirtd } from '../testbed/index.ts';
+import {
+  BedEngine,
+  createBed,
+  defineGuest,
+  Scene,
+  SlowHome,
+  startGuest,
+  startLibvirtd,
+  stateFolder,
+} from '../testbed/index.ts';
 import { costOf } from './cost.ts';
 
 /** Of one core, for a VM at home. */
@@ -96,8 +105,7 @@ async function runAll(way: Way, wanted: readonly Workload[]): Promise<Line[]> {
     // Both are this machine, which is soon at work: each would find the other slow.
     furnish: async ({ laptop, workstation }) => {
       for (const host of [laptop, workstation]) {
-        const folder = join(host.env['XDG_STATE_HOME'] ?? '', 'homeward');
-        await new MachineBenchmark({ folder, version: packageJson.version }).read();
+        await new MachineBenchmark({ folder: stateFolder(host), version: packageJson.version }).read();
       }
     },
   });
@@ -108,8 +116,10 @@ async function runAll(way: Way, wanted: readonly Workload[]): Promise<Line[]> {
       await scene.laptop.client.call('policy.forget', { vm: scene.guest.uuid });
       const runsS: number[] = [];
       for (let run = 0; run < runs; run += 1) {
-        const { tookS, samples } = await runOnce(scene, workload, way === 'muda' || way === 'homeward');
-        if (values.record !== undefined && way === 'free' && run === 0) await record(values.record, workload, samples);
+        const samples: Sample[] | undefined =
+          values.record !== undefined && way === 'free' && run === 0 ? [] : undefined;
+        const tookS = await runOnce(scene, workload, way === 'muda' || way === 'homeward', samples);
+        if (values.record !== undefined && samples !== undefined) await record(values.record, workload, samples);
         process.stderr.write(`${workload.name} ${way}: ${tookS.toFixed(1)} s\n`);
         runsS.push(Number(tookS.toFixed(2)));
       }
@@ -122,21 +132,22 @@ async function runAll(way: Way, wanted: readonly Workload[]): Promise<Line[]> {
   }
 }
 
+/** Adds what the VM does to `samples`, where there is one. */
 async function runOnce(
   scene: Scene,
   { words, name }: Workload,
   mayMove: boolean,
-): Promise<{ readonly tookS: number; readonly samples: readonly Sample[] }> {
+  samples: Sample[] | undefined,
+): Promise<number> {
   const { laptop, guest, observer } = scene;
   const vm = guest.uuid;
   await sleep(restMs);
   await laptop.client.call('vm.setLevel', { vm, level: mayMove ? 'automatic' : 'off' });
   const startedMs = performance.now();
   await observer.command(`run ${words}`);
-  const samples: Sample[] = [];
   for (;;) {
-    const { sample } = await laptop.vm(vm);
-    if (sample !== undefined && sample.at !== samples.at(-1)?.at) samples.push(sample);
+    const sample = samples && (await laptop.vm(vm)).sample;
+    if (sample !== undefined && sample.at !== samples?.at(-1)?.at) samples?.push(sample);
     const { running, exit } = await observer.command('ran');
     if (running === false && exit === 0) break;
     if (running === false) throw new Error(`${name} ended with status ${String(exit)} in the guest.`);
@@ -153,7 +164,7 @@ async function runOnce(
     const home = await laptop.move('home', vm).catch((thrown: unknown) => thrown);
     if (await isAway()) throw new Error(`The VM did not come home after ${name}.`, { cause: home });
   }
-  return { tookS, samples };
+  return tookS;
 }
 
 async function record(folder: string, { name, program }: Workload, samples: readonly Sample[]): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { MachineScores } from '../../shared/model/host.ts';
-import { type Bed, BedEngine, createBed, pairEngines } from '../testbed/index.ts';
+import { type Bed, BedEngine, createBed, pairEngines, stateFolder } from '../testbed/index.ts';
 
 /** No core hashes 64 KiB in a microsecond. */
 const claimed: MachineScores = {
@@ -20,7 +20,7 @@ let laptop: BedEngine;
 
 beforeAll(async () => {
   bed = await createBed();
-  const folder = join(bed.workstation.env['XDG_STATE_HOME'] ?? '', 'homeward');
+  const folder = stateFolder(bed.workstation);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const scores = { version: packageJson.version, benchmark: claimed };
   await writeFile(join(folder, 'benchmark.json'), JSON.stringify(scores), { mode: 0o600 });

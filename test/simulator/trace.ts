@@ -1,6 +1,7 @@
 /** Traces of real work, as `npm run bench:workloads -- --record FOLDER` writes them: what a VM did at home, five seconds at a time. */
 import { z } from 'zod';
 import type { Sample } from '../../shared/model/vm.ts';
+import { tasksIn } from '../../shared/policy/activity.ts';
 import { tickS } from './world.ts';
 
 const Share = z.number().min(0).max(1);
@@ -16,7 +17,7 @@ export function traceOf(program: string, samples: readonly Sample[]): Trace {
     const mean = (figure: (sample: Sample) => number) =>
       within.reduce((sum, sample) => sum + figure(sample), 0) / within.length;
     const wanted = mean(({ busyVcpus, waitingVcpus, vcpus }) => Math.min(vcpus, busyVcpus + waitingVcpus));
-    const tasks = Math.max(1, Math.ceil(wanted - 0.15));
+    const tasks = tasksIn(wanted);
     const cpu = Math.min(1, wanted / tasks);
     const disk = Math.min(
       1 - cpu,

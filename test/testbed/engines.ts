@@ -149,6 +149,11 @@ export async function pairEngines(laptop: BedEngine, workstation: BedEngine): Pr
   });
 }
 
+/** Where an engine on that host keeps what it has to remember. */
+export function stateFolder(host: BedHost): string {
+  return join(host.env['XDG_STATE_HOME'] ?? '', 'homeward');
+}
+
 async function writeSettings(host: BedHost, settings: Partial<Settings>): Promise<void> {
   const folder = join(host.env['XDG_CONFIG_HOME'] ?? '', 'homeward');
   await mkdir(folder, { recursive: true, mode: 0o700 });

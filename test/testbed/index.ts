@@ -11,7 +11,7 @@ export type { ProcessEntry } from './processes.ts';
 
 /** Two isolated hosts, up and plugged together. */
 export const createBed = (options?: BedOptions): Promise<Bed> => Bed.create(options);
-export { BedEngine, type BedEngineOptions, homeward, pairEngines } from './engines.ts';
+export { BedEngine, type BedEngineOptions, homeward, pairEngines, stateFolder } from './engines.ts';
 export { type GuestProcess, guestProcesses } from './places.ts';
 export { Scene, type SceneOptions } from './scene.ts';
 export { SlowHome } from './slow.ts';

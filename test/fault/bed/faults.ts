@@ -1,9 +1,9 @@
 /** What can go wrong, how to make it so, and how it is mended again. */
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BedHost, guestProcesses } from '../../testbed/index.ts';
+import { type BedHost, guestProcesses, stateFolder } from '../../testbed/index.ts';
 import { type Moment, moments } from './moments.ts';
-import { linkMbit, type Rig, stateFolder, visitsFolder } from './rig.ts';
+import { linkMbit, type Rig, visitsFolder } from './rig.ts';
 
 export interface Fault {
   readonly moments: readonly Moment[];

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Vm } from '../../../shared/model/vm.ts';
-import { type BedEngine, type BedHost, type BedProcess, Scene, startGuest } from '../../testbed/index.ts';
+import { type BedEngine, type BedHost, type BedProcess, Scene, startGuest, stateFolder } from '../../testbed/index.ts';
 import { allProcesses } from '../../testbed/processes.ts';
 import { otherVersion } from './other-version.ts';
 import { SecondLaptop } from './second-laptop.ts';
@@ -138,10 +138,6 @@ export class Rig {
     this.continueAll();
     return this.scene.close();
   }
-}
-
-export function stateFolder(host: BedHost): string {
-  return join(host.env['XDG_STATE_HOME'] ?? '', 'homeward');
 }
 
 export function visitsFolder(host: BedHost): string {
