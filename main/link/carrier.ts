@@ -14,7 +14,7 @@ const mostUnackedBytes = 4 * 1024 * 1024;
 /** Received and not yet acknowledged, at most for `ackDelayMs`. */
 const ackEveryBytes = 256 * 1024;
 const ackDelayMs = 20;
-/** For the last acknowledgement, once the connection behind this end has closed. */
+/** For the last acknowledgement, once the connection behind this end has closed; and for the wire to close after it. */
 const lingerMs = 10_000;
 
 interface Session {
@@ -262,11 +262,22 @@ export class Carrier {
     if (this.#finished) return;
     this.#finished = true;
     clearTimeout(this.#ackTimer);
-    const { wire, packer } = this.#session ?? {};
-    // What was said last is still to be flushed.
-    if (packer !== undefined && wire !== undefined) packer.end(() => wire.end(() => wire.destroy()));
     this.#pages.destroy();
     this.#pages.returnPath.destroy();
-    this.#finish();
+    if (this.#session === undefined || this.#session.wire.closed) this.#finish();
+    else this.#takeLeave(this.#session);
+  }
+
+  /** What was said last is heard: all is flushed first, and a socket closed with bytes unread could take it back. */
+  #takeLeave({ wire, packer, unpacker }: Session): void {
+    // All written is not yet all read: a callback of `end` would come too early.
+    packer.once('end', () => wire.end());
+    packer.end();
+    unpacker.resume();
+    const given = setTimeout(() => wire.destroy(), lingerMs).unref();
+    wire.once('close', () => {
+      clearTimeout(given);
+      this.#finish();
+    });
   }
 }
