@@ -1,15 +1,13 @@
 import type { Duplex } from 'node:stream';
 import { HomewardError } from '../../shared/errors.ts';
-import type { Benchmark, Host, HostAddress, HostFacts, MachineScores } from '../../shared/model/host.ts';
-import { isLinkDue } from '../../shared/policy/measuring.ts';
-import { believed, isLookDue, lookedAt, type Shown } from '../../shared/policy/speed.ts';
+import type { Benchmark, Host, HostAddress, HostFacts } from '../../shared/model/host.ts';
 import type { WantedStream } from '../../shared/wire.ts';
 import { Discovery, type FoundHost } from '../discovery/index.ts';
-import { HostLink, measureLink } from '../link/index.ts';
+import { HostLink } from '../link/index.ts';
 import type { Identity, PeerStore } from '../trust/index.ts';
+import { HostMeasures } from './host-measures.ts';
 import { LinkMeter } from './link-meter.ts';
 import type { SettingsStore } from './settings.ts';
-import { lookAtSpeed } from './speed-look.ts';
 
 /** A paired host with its link, up or not. */
 export interface KnownHost {
@@ -32,28 +30,15 @@ export interface HostsOptions {
 }
 
 const factsEveryMs = 10_000;
-/** A host that was at work may rest in a minute; what it once told changes by the week. */
-const scoresEveryMs = { unknown: 60_000, known: 3_600_000 } as const;
-const benchmarkTimeoutMs = 60_000;
-const linkProbeBytes = 4 * 1024 * 1024;
-
 interface Paired extends KnownHost {
   readonly meter: LinkMeter;
+  readonly measures: HostMeasures;
   upSinceMs?: number | undefined;
   /** When it went down, on the clock. */
   downSince?: string | undefined;
   /** Where it answered last. */
   address?: HostAddress | undefined;
   facts?: HostFacts;
-  /** What it says of itself, and what it has shown of that. */
-  scores?: MachineScores;
-  shown?: Shown;
-  linkRates?: Pick<Benchmark, 'linkHomeBytesPerSec' | 'linkOutBytesPerSec'>;
-  /** These on a clock that never jumps. */
-  scoresAskedAtMs?: number;
-  linkMeasuredAtMs?: number;
-  lookedAtMs?: number;
-  carried?: { readonly bytes: number; readonly atMs: number };
 }
 
 /** The workstations around: found, added by hand, paired; and the links to those that are paired. */
@@ -110,6 +95,7 @@ export class Hosts {
   list(): Host[] {
     const paired = [...this.#paired.values()].map((host): Host => {
       const reachable = host.link.state === 'up';
+      const { benchmark } = host.measures;
       const traffic = reachable && this.#options.watched() ? host.meter.read(host.link, performance.now()) : undefined;
       return {
         fingerprint: host.fingerprint,
@@ -121,7 +107,7 @@ export class Hosts {
         ...(reachable ? {} : { obstacle: host.link.obstacle?.message ?? 'It does not answer.' }),
         ...(reachable || host.downSince === undefined ? {} : { unreachableSince: host.downSince }),
         ...(host.facts === undefined ? {} : { facts: host.facts }),
-        ...(isMeasured(host) ? { benchmark: benchmarkOf(host) } : {}),
+        ...(benchmark === undefined ? {} : { benchmark }),
         ...(host.link.roundTripMs === undefined ? {} : { roundTripMs: host.link.roundTripMs }),
         ...(traffic === undefined ? {} : { traffic }),
       };
@@ -256,10 +242,9 @@ export class Hosts {
   async measure({ fingerprint }: KnownHost): Promise<Benchmark> {
     const host = this.#paired.get(fingerprint);
     if (host === undefined) throw new HomewardError('not-paired', 'That host is no longer paired with this computer.');
-    await this.#measureLink(host);
-    await this.#askForScores(host);
+    await host.measures.measure();
     this.#options.onChange();
-    return benchmarkOf(host);
+    return host.measures.benchmark ?? {};
   }
 
   onUp(listener: (host: KnownHost) => void): void {
@@ -297,6 +282,7 @@ export class Hosts {
       name,
       link,
       meter: new LinkMeter(),
+      measures: new HostMeasures(link),
       stableMs: () => (host.upSinceMs === undefined ? 0 : performance.now() - host.upSinceMs),
     };
     link.onState((state) => {
@@ -316,44 +302,11 @@ export class Hosts {
 
   async #refresh(host: Paired): Promise<void> {
     try {
-      await this.freshFacts(host);
-      if (this.#isLinkDue(host)) await this.#measureLink(host);
-      if (mayAskForScores(host)) await this.#askForScores(host).catch(unlessAtWork);
-      await this.#lookAtSpeed(host);
+      await host.measures.refresh(await this.freshFacts(host));
       this.#options.onChange();
     } catch (thrown) {
       this.#options.onFault(`asking ${host.name}`, thrown);
     }
-  }
-
-  /** By what it has carried since the last look. */
-  #isLinkDue(host: Paired): boolean {
-    const nowMs = performance.now();
-    const { carried: before, linkMeasuredAtMs } = host;
-    host.carried = { bytes: carriedBytes(host.link), atMs: nowMs };
-    const bytesPerSec = before && ((host.carried.bytes - before.bytes) * 1_000) / Math.max(1, nowMs - before.atMs);
-    return isLinkDue(linkMeasuredAtMs === undefined ? undefined : nowMs - linkMeasuredAtMs, bytesPerSec);
-  }
-
-  async #measureLink(host: Paired): Promise<void> {
-    const linkOutBytesPerSec = await measureLink(host.link, 'out', linkProbeBytes);
-    const linkHomeBytesPerSec = await measureLink(host.link, 'home', linkProbeBytes);
-    host.linkRates = { linkOutBytesPerSec, linkHomeBytesPerSec };
-    host.linkMeasuredAtMs = performance.now();
-  }
-
-  async #askForScores(host: Paired): Promise<void> {
-    host.scoresAskedAtMs = performance.now();
-    host.scores = await host.link.call('host.benchmark', {}, { timeoutMs: benchmarkTimeoutMs });
-  }
-
-  async #lookAtSpeed(host: Paired): Promise<void> {
-    const claimed = host.scores?.cpuSingleOpsPerSec;
-    const sinceMs = host.lookedAtMs === undefined ? undefined : performance.now() - host.lookedAtMs;
-    if (host.facts === undefined || !isLookDue(host.facts, claimed, host.shown, sinceMs)) return;
-    host.lookedAtMs = performance.now();
-    const opsPerSec = await lookAtSpeed(host.link, claimed).catch(unlessUnable);
-    if (opsPerSec !== undefined) host.shown = lookedAt(host.shown, opsPerSec);
   }
 
   async #refreshAll(): Promise<void> {
@@ -389,37 +342,6 @@ export class Hosts {
     this.#found.delete(fingerprint);
     this.#options.onChange();
   }
-}
-
-function isMeasured({ scores, shown, linkRates }: Paired): boolean {
-  return scores !== undefined || shown !== undefined || linkRates !== undefined;
-}
-
-function benchmarkOf({ scores, shown, linkRates }: Paired): Benchmark {
-  return { ...believed(scores ?? {}, shown), ...linkRates };
-}
-
-function mayAskForScores({ scores, scoresAskedAtMs }: Paired): boolean {
-  const everyMs = scoresEveryMs[scores === undefined ? 'unknown' : 'known'];
-  return scoresAskedAtMs === undefined || performance.now() - scoresAskedAtMs > everyMs;
-}
-
-/** One that is at work does not measure itself, and is asked again. */
-function unlessAtWork(thrown: unknown): void {
-  if (!(thrown instanceof HomewardError && thrown.code === 'refused')) throw thrown;
-}
-
-/** It shows somebody else, or is of a version that cannot. */
-function unlessUnable(thrown: unknown): undefined {
-  if (!(thrown instanceof HomewardError && (thrown.code === 'refused' || thrown.code === 'bad-input'))) throw thrown;
-}
-
-/** Heartbeats and calls left out. */
-function carriedBytes(link: Pick<HostLink, 'traffic'>): number {
-  return link
-    .traffic()
-    .filter(({ kind }) => kind !== 'control')
-    .reduce((sum, { sentBytes, receivedBytes }) => sum + sentBytes + receivedBytes, 0);
 }
 
 function includes(addresses: readonly HostAddress[], wanted: HostAddress): boolean {

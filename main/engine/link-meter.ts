@@ -6,16 +6,16 @@ const leastIntervalMs = 900;
 /** Over a longer hole an average would not be the last second's. */
 const longestIntervalMs = 3_000;
 
-interface Reading {
-  readonly atMs: number;
+interface Carried {
   readonly sentBytes: number;
   readonly receivedBytes: number;
 }
 
-/**
- * What a link has carried in the last second, from its own counters, looked at only when somebody asks. The control
- * connection is left out: its heartbeat would make a link that rests look busy.
- */
+interface Reading extends Carried {
+  readonly atMs: number;
+}
+
+/** What a link has carried in the last second, from its own counters, looked at only when somebody asks. */
 export class LinkMeter {
   #reading: Reading | undefined;
   #rate: Host['traffic'];
@@ -25,7 +25,7 @@ export class LinkMeter {
     const before = this.#reading;
     const sinceMs = before === undefined ? Number.POSITIVE_INFINITY : nowMs - before.atMs;
     if (before !== undefined && sinceMs < leastIntervalMs) return this.#rate;
-    const now = readingOf(link, nowMs);
+    const now: Reading = { atMs: nowMs, ...carriedBytes(link) };
     this.#reading = now;
     this.#rate =
       before === undefined || sinceMs > longestIntervalMs
@@ -38,7 +38,8 @@ export class LinkMeter {
   }
 }
 
-function readingOf(link: Pick<HostLink, 'traffic'>, atMs: number): Reading {
+/** Both ways since the link began. The control connection is left out: its heartbeat would make a link that rests look busy. */
+export function carriedBytes(link: Pick<HostLink, 'traffic'>): Carried {
   let sentBytes = 0;
   let receivedBytes = 0;
   for (const count of link.traffic()) {
@@ -46,5 +47,5 @@ function readingOf(link: Pick<HostLink, 'traffic'>, atMs: number): Reading {
     sentBytes += count.sentBytes;
     receivedBytes += count.receivedBytes;
   }
-  return { atMs, sentBytes, receivedBytes };
+  return { sentBytes, receivedBytes };
 }
