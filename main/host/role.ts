@@ -5,26 +5,22 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
-import { errorFrom, HomewardError } from '../../shared/errors.ts';
+import { HomewardError } from '../../shared/errors.ts';
 import type { HostFacts, MachineScores } from '../../shared/model/host.ts';
 import type { VisitEndReason } from '../../shared/model/visit-end.ts';
-import { admit } from '../../shared/plan/admission.ts';
 import type { HostSettings } from '../../shared/rpc.ts';
 import type { VisitInfo, VisitPaths, VisitRequest } from '../../shared/wire.ts';
 import type { Libvirt } from '../libvirt/index.ts';
 import type { HostHandlers, LocalHello, StreamEnd } from '../link/index.ts';
+import { Admissions, type Guest } from './admissions.ts';
 import type { MachineBenchmark } from './benchmark.ts';
 import { Cage } from './cage.ts';
 import { oneHashChain } from './hash-chain.ts';
 import { type Clock, isInhabited, Keeping } from './keeping.ts';
-import { readCpu, readMemory } from './machine.ts';
 import { type Peer, Peers } from './peers.ts';
 import { HostProbe } from './probe.ts';
-import { needPrograms } from './programs.ts';
-import { needRoom } from './room.ts';
 import { sendHome } from './send-home.ts';
 import { Visit, type VisitOptions } from './visit.ts';
-import type { VisitState } from './visit-state.ts';
 import { VisitWatch } from './watch.ts';
 
 /** A visit that nobody moved into is ended after this long. */
@@ -60,27 +56,18 @@ interface Resident {
   usedAt: number;
 }
 
-interface Guest {
-  readonly owner: string;
-  readonly request: VisitRequest;
-  readonly state: VisitState;
-  readonly residentBytes: number;
-}
-
 export class HostRole {
   readonly #options: HostRoleOptions;
   readonly #clock: Clock;
   readonly #peers = new Peers();
   readonly #probe: HostProbe;
   readonly #hashChain = oneHashChain();
+  readonly #admissions: Admissions;
   readonly #residents = new Map<string, Resident>();
   /** Prepares and ends under way, so that repeating either waits for the first. */
   readonly #preparing = new Map<string, Promise<Visit>>();
   readonly #ending = new Map<string, Promise<void>>();
   readonly #listeners = new Set<() => void>();
-  /** Admissions go one by one: two at once would both be given the last room. */
-  #admissions: Promise<unknown> = Promise.resolve();
-  readonly #promised = new Set<Guest>();
   #sweeper: NodeJS.Timeout | undefined;
   #keeping: Keeping | undefined;
 
@@ -93,6 +80,12 @@ export class HostRole {
       name: options.name ?? hostname,
       version: options.version,
       onFault: (error) => this.#fault(error),
+    });
+    this.#admissions = new Admissions({
+      folder: this.#visitsFolder,
+      settings: options.settings,
+      facts: this.#probe.facts,
+      residents: () => this.#inside(),
     });
   }
 
@@ -142,7 +135,7 @@ export class HostRole {
       'cpu.compare': (question) => this.#probe.compareCpu(question),
       'cpu.model': (question) => this.#probe.cpuModel(question),
       'visit.admit': async (request) => {
-        await this.#admit(owner, request);
+        await this.#admissions.check(owner, request);
         return {};
       },
       'visit.prepare': (request) => this.#prepare(owner, request),
@@ -272,32 +265,9 @@ export class HostRole {
     this.#noteState(visit, undefined);
   }
 
-  async #admit(owner: string, request: VisitRequest): Promise<void> {
-    const others = this.#guests().filter((guest) => guest.request.visit !== request.visit);
-    const same = others.find((guest) => guest.owner === owner && guest.request.vm === request.vm);
-    if (same && same.state !== 'empty') {
-      throw new HomewardError('vm-busy', `${request.vmName} is visiting this workstation already.`, {
-        hint: 'Bring it home first.',
-      });
-    }
-    await needPrograms(request);
-    await needRoom(this.#visitsFolder);
-    const [memory, cpu, accels] = await Promise.all([readMemory(), readCpu(), this.#probe.facts.accels()]);
-    const room = {
-      freeMemoryBytes: memory.availableBytes,
-      cores: cpu.cores,
-      accels,
-      visitors: others
-        .filter((guest) => guest !== same)
-        .map(({ request: { memoryBytes, vcpus }, residentBytes }) => ({ memoryBytes, vcpus, residentBytes })),
-    };
-    const admission = admit(request, room, this.#options.settings());
-    if (!admission.admitted) throw errorFrom(admission.why);
-  }
-
-  /** Everybody who has, or was promised, room here. */
-  #guests(): Guest[] {
-    const residents = [...this.#residents.values()]
+  /** Visits that are not over. */
+  #inside(): Guest[] {
+    return [...this.#residents.values()]
       .filter(({ visit }) => visit.state !== 'gone')
       .map(({ visit: { peer, request, state }, watch: { residentBytes } }) => ({
         owner: peer,
@@ -305,7 +275,6 @@ export class HostRole {
         state,
         residentBytes,
       }));
-    return [...residents, ...this.#promised];
   }
 
   async #prepare(owner: string, request: VisitRequest): Promise<VisitPaths> {
@@ -319,7 +288,8 @@ export class HostRole {
       }
       return visit.paths;
     }
-    const preparing = this.#preparing.get(request.visit) ?? this.#create(owner, request);
+    const preparing =
+      this.#preparing.get(request.visit) ?? this.#admissions.letIn(owner, request, () => this.#create(owner, request));
     this.#preparing.set(request.visit, preparing);
     try {
       const visit = await preparing;
@@ -331,24 +301,13 @@ export class HostRole {
   }
 
   async #create(owner: string, request: VisitRequest): Promise<Visit> {
-    const promise: Guest = { owner, request, state: 'incoming', residentBytes: 0 };
-    const admitted = this.#admissions.then(async () => {
-      await this.#admit(owner, request);
-      this.#promised.add(promise);
+    await this.#endEmptyVisits(owner, request.vm);
+    const visit = await Visit.create(owner, request, new Date(this.#clock.now()).toISOString(), {
+      ...this.#visitOptions(join(this.#visitsFolder, request.visit.slice(0, 12))),
+      capabilityCache: await this.#probe.capabilityCache(request.accel),
     });
-    this.#admissions = admitted.catch(() => undefined);
-    await admitted;
-    try {
-      await this.#endEmptyVisits(owner, request.vm);
-      const visit = await Visit.create(owner, request, new Date(this.#clock.now()).toISOString(), {
-        ...this.#visitOptions(join(this.#visitsFolder, request.visit.slice(0, 12))),
-        capabilityCache: await this.#probe.capabilityCache(request.accel),
-      });
-      this.#take(visit);
-      return visit;
-    } finally {
-      this.#promised.delete(promise);
-    }
+    this.#take(visit);
+    return visit;
   }
 
   /** An earlier attempt of the same VM that never came to anything makes room. */
@@ -406,12 +365,12 @@ export class HostRole {
       visit.peer === owner ? [this.#info(visit)] : [],
     );
     // A laptop that gave up while it was waiting for one ends it as soon as it is back.
-    const coming = [...this.#promised].flatMap((guest) => (guest.owner === owner ? [this.#promise(guest)] : []));
+    const coming = this.#admissions.promised(owner).map((request) => this.#promise(request));
     const past = (this.#keeping?.untold(owner) ?? []).filter(({ visit }) => !this.#residents.has(visit));
     return [...there, ...coming, ...past];
   }
 
-  #promise({ request: { visit, vm, vmName, memoryBytes, vcpus } }: Guest): VisitInfo {
+  #promise({ visit, vm, vmName, memoryBytes, vcpus }: VisitRequest): VisitInfo {
     return { visit, vm, vmName, memoryBytes, vcpus, state: 'empty', since: new Date(this.#clock.now()).toISOString() };
   }
 

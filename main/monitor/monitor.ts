@@ -150,6 +150,8 @@ export class Monitor extends EventEmitter<MonitorEvents> {
     });
     this.#aways.set(uuid, away);
     this.emit('change');
+    // Until it has answered nobody knows what the VM does.
+    if (this.#isRunning) void away.tick();
   }
 
   /** What kept a VM that is away from being watched is over: it is tried again without a pause. */
