@@ -5,6 +5,7 @@ import { type Activity, afterMove, watch } from '../../shared/policy/activity.ts
 import type { HomeLoad, HostCandidate } from '../../shared/policy/index.ts';
 import {
   correctionOf,
+  isMistake,
   isReversal,
   type Learned,
   learnedFrom,
@@ -24,8 +25,6 @@ const longestLinkBreakS = 600;
 const longestTakeoverS = 7_200;
 /** What is usual at a host, over some minutes. */
 const usualTauMs = 600_000;
-/** A VM brought home so soon after a move out that it had not been wanted. */
-const quickMs = 600_000;
 
 interface HostRecord {
   readonly link: BreakRecord;
@@ -150,10 +149,11 @@ export class Experience {
     this.#lessons.put(move.vm, learnedMove(this.learned(move.vm), move.host, move.direction, expected.lastsS, tookS));
   }
 
-  /** The policy brings home what it moved out; where that was soon, it learns from it. */
+  /** The policy brings home what it moved out; where that tells of a mistake, it learns from it. */
   noteHome({ uuid, place }: Vm, now: number): void {
-    if (place.kind !== 'away' || !isReversal(this.#activities.get(uuid)?.run, Date.parse(place.since), now)) return;
-    this.#reversed(uuid, place.host, now);
+    const activity = this.#activities.get(uuid);
+    if (place.kind !== 'away' || activity === undefined) return;
+    if (isMistake(activity, Date.parse(place.since), now)) this.#reversed(uuid, place.host, now);
   }
 
   noteNotNow(vm: string, host: string, now: number, isForEver: boolean): void {
@@ -175,9 +175,10 @@ export class Experience {
   #noteWord({ vm, host, direction }: Move, known: Learned, now: number): void {
     if (direction === 'out') {
       this.#lessons.put(vm, learnedNever(learnedReaction(known, host, 'accepted', now), host, false));
-    } else if (now - (this.#sentOut.get(vm) ?? 0) < quickMs) {
-      this.#reversed(vm, host, now);
+      return;
     }
+    const activity = this.#activities.get(vm);
+    if (activity !== undefined && isReversal(activity, this.#sentOut.get(vm) ?? 0, now)) this.#reversed(vm, host, now);
   }
 }
 

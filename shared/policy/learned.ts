@@ -137,9 +137,14 @@ const quickMs = 10 * 60_000;
 /** Got less than this of the CPU it wanted: others came, which nobody could know. */
 const undisturbedFrom = 0.9;
 
-/** Whether coming home tells that it was wrong to move out: soon, undisturbed, and for the very work it was moved for. */
-export function isReversal(run: Activity['run'], awaySince: number, now: number): boolean {
-  return run !== undefined && run.since < awaySince && run.granted >= undisturbedFrom && now - awaySince < quickMs;
+/** Whether coming home tells that it was wrong to move out: soon, and while the very work it was moved for goes on. */
+export function isReversal({ run, quietSince }: Activity, awaySince: number, now: number): boolean {
+  return run !== undefined && quietSince === undefined && run.since < awaySince && now - awaySince < quickMs;
+}
+
+/** The policy's own way back tells so only where nobody came between. */
+export function isMistake(activity: Activity, awaySince: number, now: number): boolean {
+  return isReversal(activity, awaySince, now) && (activity.run?.granted ?? 1) >= undisturbedFrom;
 }
 
 export function reluctanceOf(known: Learned | undefined, host: Fingerprint, now: number): number {

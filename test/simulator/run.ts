@@ -3,7 +3,7 @@ import type { Place, Sample } from '../../shared/model/vm.ts';
 import { type Activity, afterMove, watch } from '../../shared/policy/activity.ts';
 import { decide, type HostCandidate, type PolicyInput } from '../../shared/policy/index.ts';
 import {
-  isReversal,
+  isMistake,
   type Learned,
   learnedFrom,
   learnedMove,
@@ -226,7 +226,7 @@ class Simulation {
       this.#begin(tick, 'out', host, decision.expectedCostS);
     }
     if (decision.action === 'home' && this.#place !== home) {
-      if (isReversal(this.#activity?.run, startMs + this.#since * tickS * 1_000, input.now)) {
+      if (this.#activity !== undefined && isMistake(this.#activity, startMs + this.#since * tickS * 1_000, input.now)) {
         this.#learned = learnedReaction(this.#learned, fingerprintOf(this.#place), 'reversed', input.now);
       }
       this.#begin(tick, 'home', this.#place, decision.expectedCostS);

@@ -25,6 +25,7 @@ function experience() {
 
 const startedAt = new Date(now).toISOString();
 const endedAt = new Date(now + 60_000).toISOString();
+const back = move({ id: '9'.repeat(32), direction: 'home', phase: 'planned', askedBy: 'user' });
 
 describe('what the engine learns by watching', () => {
   it('the length of a run that ended, once, however often it looks', () => {
@@ -90,10 +91,24 @@ describe('what the engine learns by watching', () => {
     expect(learned().hosts[hostFingerprint]?.never).toBe(false);
     expect(reluctanceOf(learned(), hostFingerprint, now)).toBe(0);
 
+    one.followVm(vm(), history([60, idle], [60, busy]), home, [there]);
     one.noteMove(move({ startedAt, endedAt, phase: 'done', askedBy: 'policy' }), vm(), there, now);
-    const back = move({ id: '9'.repeat(32), direction: 'home', phase: 'planned', askedBy: 'user' });
     one.noteMove(back, vm({ place: { ...away, host: hostFingerprint } }), there, now + 60_000);
     expect(reluctanceOf(learned(), hostFingerprint, now + 60_000)).toBeCloseTo(2, 3);
+  });
+
+  it('a way home once the work is done, however quick, says nothing against the move out', () => {
+    for (const rests of [5, 30]) {
+      const { one, learned } = experience();
+      const samples = history([60, idle], [60, busy], [rests, idle]);
+      one.followVm(vm(), samples.slice(0, 120), home, [there]);
+      const leftAt = samples[119]?.at ?? 0;
+      one.noteMove(move({ startedAt, endedAt, phase: 'done', askedBy: 'policy' }), vm(), there, leftAt);
+      const gone = vm({ place: { ...away, host: hostFingerprint } });
+      one.followVm(gone, samples, home, [there]);
+      one.noteMove(back, gone, there, now);
+      expect(reluctanceOf(learned(), hostFingerprint, now)).toBe(0);
+    }
   });
 
   it('breaks of a link, and hosts that others take', () => {
