@@ -112,6 +112,8 @@ async function runAll(way: Way, wanted: readonly Workload[]): Promise<Line[]> {
   const slow = way === 'free' ? undefined : await SlowHome.of(scene.bed, scene.guest.uuid, homeShare);
   try {
     const found: Line[] = [];
+    // Watched from here on: else its first run would bring along, as something known, that it booted at full speed.
+    await scene.laptop.client.call('vm.setLevel', { vm: scene.guest.uuid, level: 'suggest' });
     await sleep(restMs);
     for (const workload of wanted) {
       await scene.laptop.client.call('policy.forget', { vm: scene.guest.uuid });
