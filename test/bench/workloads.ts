@@ -43,6 +43,8 @@ const samplingVms = 3;
 const samplingS = 60;
 /** After each run: whoever brings the VM home sees first that its work is done, and the next begins out of a rest. */
 const restMs = 15_000;
+/** Until what the VM did as it booted is over, also to the policy. */
+const bootedMs = 40_000;
 const lookMs = 200;
 const patienceMs = 1_800_000;
 
@@ -114,7 +116,7 @@ async function runAll(way: Way, wanted: readonly Workload[]): Promise<Line[]> {
     const found: Line[] = [];
     // Watched from here on: else its first run would bring along, as something known, that it booted at full speed.
     await scene.laptop.client.call('vm.setLevel', { vm: scene.guest.uuid, level: 'suggest' });
-    await sleep(restMs);
+    await sleep(bootedMs);
     for (const workload of wanted) {
       await scene.laptop.client.call('policy.forget', { vm: scene.guest.uuid });
       const runsS: number[] = [];
