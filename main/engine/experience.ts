@@ -151,9 +151,8 @@ export class Experience {
 
   /** The policy brings home what it moved out; where that tells of a mistake, it learns from it. */
   noteHome({ uuid, place }: Vm, now: number): void {
-    const activity = this.#activities.get(uuid);
-    if (place.kind !== 'away' || activity === undefined) return;
-    if (isMistake(activity, Date.parse(place.since), now)) this.#reversed(uuid, place.host, now);
+    if (place.kind !== 'away' || !isMistake(this.#activities.get(uuid), Date.parse(place.since), now)) return;
+    this.#reversed(uuid, place.host, now);
   }
 
   noteNotNow(vm: string, host: string, now: number, isForEver: boolean): void {
@@ -175,10 +174,9 @@ export class Experience {
   #noteWord({ vm, host, direction }: Move, known: Learned, now: number): void {
     if (direction === 'out') {
       this.#lessons.put(vm, learnedNever(learnedReaction(known, host, 'accepted', now), host, false));
-      return;
+    } else if (isReversal(this.#activities.get(vm), this.#sentOut.get(vm) ?? 0, now)) {
+      this.#reversed(vm, host, now);
     }
-    const activity = this.#activities.get(vm);
-    if (activity !== undefined && isReversal(activity, this.#sentOut.get(vm) ?? 0, now)) this.#reversed(vm, host, now);
   }
 }
 

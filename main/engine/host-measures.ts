@@ -30,7 +30,7 @@ export class HostMeasures {
   /** All that is known; undefined where nothing is. */
   get benchmark(): Benchmark | undefined {
     if (this.#scores === undefined && this.#shown === undefined && this.#linkRates === undefined) return undefined;
-    return { ...believed(this.#scores ?? {}, this.#shown), ...this.#linkRates };
+    return this.#all();
   }
 
   /** Whatever is due. @throws HomewardError `timeout`, `host-unreachable` */
@@ -44,9 +44,14 @@ export class HostMeasures {
    * Now, whatever is due.
    * @throws HomewardError `refused` where the host is at work and has no scores of its own; the link has been measured then
    */
-  async measure(): Promise<void> {
+  async measure(): Promise<Benchmark> {
     await this.#measureLink();
     await this.#askForScores();
+    return this.#all();
+  }
+
+  #all(): Benchmark {
+    return { ...believed(this.#scores ?? {}, this.#shown), ...this.#linkRates };
   }
 
   /** By what it has carried since the last look. */

@@ -30,6 +30,7 @@ export interface HostsOptions {
 }
 
 const factsEveryMs = 10_000;
+
 interface Paired extends KnownHost {
   readonly meter: LinkMeter;
   readonly measures: HostMeasures;
@@ -242,9 +243,9 @@ export class Hosts {
   async measure({ fingerprint }: KnownHost): Promise<Benchmark> {
     const host = this.#paired.get(fingerprint);
     if (host === undefined) throw new HomewardError('not-paired', 'That host is no longer paired with this computer.');
-    await host.measures.measure();
+    const benchmark = await host.measures.measure();
     this.#options.onChange();
-    return host.measures.benchmark ?? {};
+    return benchmark;
   }
 
   onUp(listener: (host: KnownHost) => void): void {

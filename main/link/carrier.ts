@@ -274,9 +274,9 @@ export class Carrier {
     packer.once('end', () => wire.end());
     packer.end();
     unpacker.resume();
-    const given = setTimeout(() => wire.destroy(), lingerMs).unref();
+    const giveUp = setTimeout(() => wire.destroy(), lingerMs).unref();
     wire.once('close', () => {
-      clearTimeout(given);
+      clearTimeout(giveUp);
       this.#finish();
     });
   }

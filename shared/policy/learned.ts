@@ -138,13 +138,14 @@ const quickMs = 10 * 60_000;
 const undisturbedFrom = 0.9;
 
 /** Whether coming home tells that it was wrong to move out: soon, and while the very work it was moved for goes on. */
-export function isReversal({ run, quietSince }: Activity, awaySince: number, now: number): boolean {
-  return run !== undefined && quietSince === undefined && run.since < awaySince && now - awaySince < quickMs;
+export function isReversal(activity: Activity | undefined, awaySince: number, now: number): boolean {
+  if (activity?.run === undefined || activity.quietSince !== undefined) return false;
+  return activity.run.since < awaySince && now - awaySince < quickMs;
 }
 
 /** The policy's own way back tells so only where nobody came between. */
-export function isMistake(activity: Activity, awaySince: number, now: number): boolean {
-  return isReversal(activity, awaySince, now) && (activity.run?.granted ?? 1) >= undisturbedFrom;
+export function isMistake(activity: Activity | undefined, awaySince: number, now: number): boolean {
+  return (activity?.run?.granted ?? 0) >= undisturbedFrom && isReversal(activity, awaySince, now);
 }
 
 export function reluctanceOf(known: Learned | undefined, host: Fingerprint, now: number): number {

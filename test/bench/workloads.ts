@@ -161,9 +161,7 @@ async function runOnce(
   const tookS = (performance.now() - startedMs) / 1_000;
   await sleep(restMs);
   await laptop.client.call('vm.setLevel', { vm, level: 'off' });
-  await laptop.until('the end of what the policy began', patienceMs, async () =>
-    (await laptop.status()).moves.length === 0 ? true : undefined,
-  );
+  await laptop.movesEnded(patienceMs);
   if ((await laptop.vm(vm)).place.kind === 'home') return tookS;
   const { phase, failure } = await laptop.move('home', vm);
   if (phase !== 'done') throw new Error(`The VM did not come home after ${name}: ${failure ?? phase}`);

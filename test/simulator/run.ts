@@ -226,7 +226,7 @@ class Simulation {
       this.#begin(tick, 'out', host, decision.expectedCostS);
     }
     if (decision.action === 'home' && this.#place !== home) {
-      if (this.#activity !== undefined && isMistake(this.#activity, startMs + this.#since * tickS * 1_000, input.now)) {
+      if (isMistake(this.#activity, startMs + this.#since * tickS * 1_000, input.now)) {
         this.#learned = learnedReaction(this.#learned, fingerprintOf(this.#place), 'reversed', input.now);
       }
       this.#begin(tick, 'home', this.#place, decision.expectedCostS);

@@ -114,11 +114,15 @@ export class BedEngine {
     }
   }
 
-  /** Asks for a move, once the one before has tidied up after itself, and waits for its end, whatever it is. */
-  async move(direction: 'out' | 'home', vm: string, timeoutMs = 120_000): Promise<Move> {
-    await this.until('the move before to end', timeoutMs, async () =>
+  async movesEnded(timeoutMs: number): Promise<void> {
+    await this.until('the moves under way to end', timeoutMs, async () =>
       (await this.status()).moves.length === 0 ? true : undefined,
     );
+  }
+
+  /** Asks for a move, once the one before has tidied up after itself, and waits for its end, whatever it is. */
+  async move(direction: 'out' | 'home', vm: string, timeoutMs = 120_000): Promise<Move> {
+    await this.movesEnded(timeoutMs);
     const { id } = await (direction === 'out'
       ? this.client.call('move.offload', { vm })
       : this.client.call('move.home', { vm }));

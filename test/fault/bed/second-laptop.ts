@@ -55,9 +55,7 @@ export class SecondLaptop {
   }
 
   async goHome(): Promise<void> {
-    await this.#engine.until('the second laptop’s move to end', patienceMs, async () =>
-      (await this.#engine.status()).moves.length === 0 ? true : undefined,
-    );
+    await this.#engine.movesEnded(patienceMs);
     const { place } = await this.#engine.vm(this.#guest.uuid);
     if (place.kind === 'away') await this.#engine.move('home', this.#guest.uuid, patienceMs);
     await this.rest();
