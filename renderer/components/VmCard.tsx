@@ -17,6 +17,7 @@ import { Chip } from './Chip.tsx';
 import { Failure } from './Failure.tsx';
 import { MoveEnd } from './MoveEnd.tsx';
 import { MoveStrip } from './MoveStrip.tsx';
+import { OpinionNote } from './OpinionNote.tsx';
 import { PlanSheet } from './PlanSheet.tsx';
 import { RestartHere } from './RestartHere.tsx';
 import { Toggle } from './Toggle.tsx';
@@ -82,7 +83,7 @@ export function VmCard({ vm, status }: VmCardProps): ReactNode {
         <p className="small">{sentence(`Not quite ready: ${vm.obstacles.join('; ')}`)}</p>
       ) : null}
       {move === undefined ? (
-        <p className={opinion.suggestion === undefined ? 'soft' : 'strip'}>{opinion.sentence}</p>
+        <OpinionNote opinion={opinion} />
       ) : (
         <p className="soft small">Why: {sentence(move.reason)}</p>
       )}

@@ -55,7 +55,7 @@ export function Settings({ status }: SettingsProps): ReactNode {
           />
         </form>
         <NumberBox
-          label="Rest between two automatic moves of a VM"
+          label="Rest of a VM before it is sent away by itself again"
           unit="minutes"
           value={preferences.cooldownS / 60}
           least={0}

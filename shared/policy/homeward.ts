@@ -100,7 +100,7 @@ function judgeAtHome(input: PolicyInput, activity: Activity): Judgement {
     hostName: best.host.name,
     expectedCostS: best.cost.lastsS,
     expectedGainS: best.gain.gainS,
-    reason: `${work} and is expected to go on for about ${seconds(calculation.restS)}; ${best.host.name} would do that work ${times(best.pace.pace)} as fast, and the move takes about ${seconds(best.cost.lastsS)}.`,
+    reason: `${work} and is expected to go on for about ${seconds(calculation.restS)}; ${best.host.name} would do that work ${asFast(best.pace.pace)}, and the move takes about ${seconds(best.cost.lastsS)}.`,
     calculation,
   };
 }
@@ -116,7 +116,7 @@ function doubtOf({ vm, surroundings }: PolicyInput, outcomes: readonly Outcome[]
   const { host, pace, cost, gain, neededS } = best;
   if (pace.pace < leastPace) {
     if (pace.cpuPace >= leastPace) return `its disk is here, and from ${host.name} it is farther away`;
-    return `${host.name} would do that work only ${times(pace.pace)} as fast`;
+    return `${host.name} would do that work no faster`;
   }
   const rest = seconds(medianRestS(outcomes));
   if (gain.gainS < neededS) {
@@ -190,10 +190,10 @@ function judgeAway(input: PolicyInput, place: Extract<Place, { kind: 'away' }>, 
       run.diskShare > run.cpuShare
         ? `mostly waits for its disk, which is at home (${mix(run)})`
         : `gets too little CPU at ${place.hostName} now, where others work`;
-    return goHome(`${vm.name} ${why}; here its work would go ${times(1 / pace.pace)} as fast.`, weighed, gain.gainS);
+    return goHome(`${vm.name} ${why}; here its work would go ${asFast(1 / pace.pace)}.`, weighed, gain.gainS);
   }
   return {
-    ...stay(`${vm.name} is working at ${place.hostName} (${mix(run)}), ${times(pace.pace)} as fast as it would here.`),
+    ...stay(`${vm.name} is working at ${place.hostName} (${mix(run)}), ${asFast(pace.pace)} as it would here.`),
     calculation: { ...known, ...weighed },
   };
 }
@@ -255,6 +255,8 @@ function mix({ cpuShare, diskShare, threads }: Run): string {
   return `${percent(cpuShare)} CPU on ${count(threads, 'vCPU')}, ${percent(diskShare)} waiting for the disk`;
 }
 
-function times(pace: number): string {
-  return `${decimal(pace)} times`;
+/** A speed as a ratio to another: "2.5 times as fast", "as fast". */
+function asFast(pace: number): string {
+  const times = decimal(pace);
+  return times === '1' ? 'as fast' : `${times} times as fast`;
 }

@@ -37,7 +37,7 @@ export {
   refusalNotification,
   type ShellNotification,
 } from './notifications.ts';
-export { attention, type FirstStep, firstSteps, opinionOf } from './overview.ts';
+export { attention, type FirstStep, firstSteps, type Opinion, opinionOf } from './overview.ts';
 export { type PlaceView, placesOf, strangers } from './places.ts';
 export { type PreferenceKey, preferenceKeys, preferenceViews, triggerOf } from './preferences.ts';
 export type { ShellAction, WindowView } from './shell-action.ts';

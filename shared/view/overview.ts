@@ -1,12 +1,15 @@
 import type { Vm } from '../model/vm.ts';
 import type { Decision, Status } from '../rpc.ts';
 import { awayNotes } from './away.ts';
-import { decisionSentence } from './decision.ts';
+import { calculationFigures, decisionSentence } from './decision.ts';
 import { guardWords } from './guard.ts';
+import type { Figure } from './timeline.ts';
 
 /** What the policy thinks of a VM. */
 export interface Opinion {
   readonly sentence: string;
+  /** What the sentence was reckoned from; empty where nothing was. */
+  readonly figures: readonly Figure[];
   /** Present where it waits for a person's answer. */
   readonly suggestion: Decision | undefined;
 }
@@ -14,8 +17,8 @@ export interface Opinion {
 export function opinionOf(vm: Vm, { suggestions, decisions }: Pick<Status, 'suggestions' | 'decisions'>): Opinion {
   const suggestion = suggestions.find((candidate) => candidate.vm === vm.uuid);
   const word = suggestion ?? decisions.find((candidate) => candidate.vm === vm.uuid);
-  if (word !== undefined) return { sentence: decisionSentence(word), suggestion };
-  return { sentence: silence(vm), suggestion: undefined };
+  if (word !== undefined) return { sentence: decisionSentence(word), figures: calculationFigures(word), suggestion };
+  return { sentence: silence(vm), figures: [], suggestion: undefined };
 }
 
 function silence(vm: Vm): string {

@@ -40,7 +40,7 @@ export function preferenceViews(preferences: Preferences): PreferenceView[] {
 
 const meanings: Readonly<Record<PreferenceKey, string>> = {
   name: 'what this computer is called at others',
-  cooldown: 'rest between two automatic moves of one VM',
+  cooldown: 'rest of a VM after a move, before it is sent away by itself again',
   balloon: 'a VM that is away lends memory it does not use, to be home sooner',
   'notify.suggestions': 'tell when a move is suggested',
   'notify.moves': 'tell when a move has begun by itself, or ended',

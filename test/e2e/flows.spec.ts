@@ -1,6 +1,6 @@
 import type { Page } from '@playwright/test';
 import { expect, openView, test } from './fixture.ts';
-import { awayPlace, status, suggestion, tower, visitor, vmUuid, work } from './samples.ts';
+import { awayPlace, status, stayAway, suggestion, tower, visitor, vmUuid, work } from './samples.ts';
 import { arrive } from './script.ts';
 
 /** Tabs on until this has the focus, as somebody without a mouse does. */
@@ -116,6 +116,23 @@ test('how far Homeward may go is chosen in the menu or by the switch, by keyboar
   await page.getByRole('menuitemradio', { name: 'By hand only' }).press('Enter');
   await expect.poll(() => shell.paramsOf('vm.setLevel')).toHaveLength(2);
   await expect(page.getByRole('switch', { name: 'Automatic for work' })).not.toBeChecked();
+});
+
+test('the figures behind an opinion are unfolded by keyboard, and stay so while it is renewed', async ({
+  page,
+  shellWith,
+}) => {
+  const shell = await shellWith(status({ vms: [work({ place: awayPlace })], decisions: [stayAway] }));
+  await openView(page, shell);
+  const rest = page.getByText('5 min (from 12 earlier runs)');
+  await expect(page.getByText(/2\.6 times as fast as it would here/)).toBeVisible();
+  await expect(rest).toBeHidden();
+  await page.getByText('The figures behind it').press('Enter');
+  await expect(rest).toBeVisible();
+  const { calculation } = stayAway;
+  if (calculation === undefined) throw new Error('It has figures.');
+  shell.tellStatus({ decisions: [{ ...stayAway, calculation: { ...calculation, restS: 240 } }] });
+  await expect(page.getByText('4 min (from 12 earlier runs)')).toBeVisible();
 });
 
 test('"Not now" takes a suggestion away', async ({ page, shellWith }) => {

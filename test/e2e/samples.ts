@@ -68,6 +68,28 @@ export const suggestion = decision({
   expectedCostS: 24,
 });
 
+/** It stays at tower, for a reason with figures. */
+export const stayAway = decision({
+  policy: 'homeward',
+  action: 'stay',
+  outcome: 'noted',
+  hostName: 'tower',
+  reason: 'work is working at tower (92 % CPU on 2 vCPUs, 3 % waiting for the disk), 2.6 times as fast as it would here',
+  calculation: {
+    kind: 'cpu-bound',
+    program: 'cc1',
+    ageS: 95,
+    restS: 300,
+    runsKnown: 12,
+    pace: 2.6,
+    moveS: 9,
+    moveAtMostS: 14,
+    gainS: -380,
+    neededS: 4,
+    lossChance: 0.97,
+  },
+});
+
 export function copying(over: Partial<Move> = {}): Move {
   return move({
     phase: 'copying',

@@ -5,12 +5,12 @@ import {
   arrived,
   awayPlace,
   copying,
-  decision,
   otherUuid,
   plan,
   sample,
   shed,
   status,
+  stayAway,
   suggestion,
   tower,
   visitor,
@@ -64,8 +64,12 @@ const scenes: readonly Scene[] = [
     status: status({
       vms: [away, build],
       hosts: [busyTower, shed()],
-      decisions: [decision({ action: 'stay', outcome: 'noted', reason: 'it works faster at tower' })],
+      decisions: [stayAway],
     }),
+    reach: async (page) => {
+      await page.getByText('The figures behind it').click();
+      await expect(page.getByText('2.60 × home')).toBeVisible();
+    },
   },
   {
     name: 'overview-out-of-reach',

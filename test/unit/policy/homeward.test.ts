@@ -51,6 +51,8 @@ describe('homeward, at home', () => {
     ]) {
       expect(decide(input({ vm: long, ...over })).action).toBe('stay');
     }
+    const { reason } = decide(input({ vm: long, hosts: [host({ name: 'like' })] }));
+    expect(reason).toMatch(/, but like would do that work no faster\.$/);
   });
 
   it('a host that is little faster serves long work where both were measured, not where only clocks are known', () => {
@@ -165,7 +167,15 @@ describe('homeward, away', () => {
   });
 
   it('stays while it works well there', () => {
-    expect(decide(input({ vm: there([60, idle], [200, busy]) })).action).toBe('stay');
+    const busyThere = there([60, idle], [200, busy]);
+    expect(decide(input({ vm: busyThere }))).toMatchObject({
+      action: 'stay',
+      reason: expect.stringMatching(/, 2 times as fast as it would here\.$/),
+    });
+    expect(decide(input({ vm: busyThere, hosts: [host()] }))).toMatchObject({
+      action: 'stay',
+      reason: expect.stringMatching(/disk\), as fast as it would here\.$/),
+    });
   });
 });
 

@@ -200,13 +200,16 @@ test('a move has other figures while it runs than afterwards, and none before', 
 
 test('a suggestion is the policy’s opinion before its latest word', () => {
   const suggestions = [decision({ outcome: 'suggested', hostName: 'tower' })];
-  const decisions = [decision({ action: 'stay', outcome: 'noted', reason: 'enough CPU' })];
+  const calculation = { kind: 'idle', ageS: 0, restS: 0, runsKnown: 0 } as const;
+  const decisions = [decision({ action: 'stay', outcome: 'noted', reason: 'enough CPU', calculation })];
   expect(opinionOf(vm(), { suggestions, decisions })).toEqual({
     sentence: 'Suggestion: move work to tower. CPU-bound for 20 s.',
+    figures: [],
     suggestion: suggestions[0],
   });
   expect(opinionOf(vm(), { suggestions: [], decisions })).toMatchObject({
     sentence: 'work stays where it is: Enough CPU.',
+    figures: [{ label: 'What it does', value: 'idle' }],
     suggestion: undefined,
   });
   const none = { suggestions: [], decisions: [] };
