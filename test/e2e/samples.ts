@@ -6,7 +6,7 @@ import type { VisitInfo } from '../../shared/wire.ts';
 import { preferences, plan as samplePlan, status as sampleStatus } from '../unit/cli/samples.ts';
 import { decision, facts, host, hostFingerprint, MiB, move, vm, vmUuid } from '../unit/samples.ts';
 
-export { decision, hostFingerprint, MiB, vmUuid };
+export { hostFingerprint, MiB, vmUuid };
 
 const GiB = 1024 * MiB;
 export const otherUuid = '7a2b9d10-1c2d-4e3f-8a9b-0c1d2e3f4a5b';
@@ -74,7 +74,8 @@ export const stayAway = decision({
   action: 'stay',
   outcome: 'noted',
   hostName: 'tower',
-  reason: 'work is working at tower (92 % CPU on 2 vCPUs, 3 % waiting for the disk), 2.6 times as fast as it would here',
+  reason:
+    'work is working at tower (92 % CPU on 2 vCPUs, 3 % waiting for the disk), 2.6 times as fast as it would here',
   calculation: {
     kind: 'cpu-bound',
     program: 'cc1',

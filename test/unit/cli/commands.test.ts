@@ -394,7 +394,7 @@ test.each<{
     name: 'settings set cooldown takes seconds',
     args: ['settings', 'set', 'cooldown', '0'],
     script: { 'preferences.change': ({ cooldownS = 1 }) => ({ ...preferences, cooldownS }) },
-    words: /\ncooldown +none +rest between/,
+    words: /\ncooldown +none +rest of a VM/,
     value: { ...preferences, cooldownS: 0 },
     asked: { call: 'preferences.change', params: { cooldownS: 0 } },
   },
