@@ -20,12 +20,12 @@ const findings: Readonly<
     command: 'sudo apt-get install qemu-guest-agent',
   }),
   nonsense: (name) => ({
-    title: `The guest agent of ${name} answers what cannot be`,
+    title: `The guest agent of ${name} gives impossible answers`,
     detail: `Its figures are ignored. ${without}`,
     remedy: 'Update qemu-guest-agent inside the VM. If you do not trust that VM, nothing has to be done.',
   }),
   refuses: (name) => ({
-    title: `The guest agent of ${name} may tell nothing`,
+    title: `The guest agent of ${name} is not allowed to answer`,
     detail: `It refuses guest-get-load, guest-get-cpustats, guest-file-open and guest-exec. ${without}`,
     remedy: 'To have it tell, allow these in the agent’s own settings inside the VM (block-rpcs, allow-rpcs).',
   }),

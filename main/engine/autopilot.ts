@@ -1,5 +1,6 @@
 import { type ErrorCode, HomewardError } from '../../shared/errors.ts';
 import type { HostFacts } from '../../shared/model/host.ts';
+import type { Move } from '../../shared/model/move.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import {
   type Case,
@@ -12,6 +13,7 @@ import {
   type Surroundings,
 } from '../../shared/policy/index.ts';
 import type { Decision } from '../../shared/rpc.ts';
+import { wasCancelled } from '../../shared/view/index.ts';
 import { sentencesOf } from '../migrate/index.ts';
 import type { Monitor } from '../monitor/index.ts';
 import type { Experience } from './experience.ts';
@@ -51,7 +53,10 @@ const hourMs = 3_600_000;
 const leftAloneMs = 30 * 60_000;
 /** What a host, or a VM's definition, says no to may have been changed after that. */
 const refusalHoldsMs = 10 * 60_000;
-/** Said for the moment only. */
+/** A host tells its load every ten seconds, as a mean over the time before. */
+const factsLagMs = 25_000;
+/** Said for the moment only, and believed no longer than this. */
+const passingHoldsMs = 30_000;
 const passing: ReadonlySet<ErrorCode> = new Set(['host-unreachable', 'timeout', 'vm-busy']);
 
 /** Once a second: asks the policy about each VM whose level allows more than `off`, and acts or suggests. */
@@ -60,7 +65,7 @@ export class Autopilot {
   readonly #last = new Map<string, Decision>();
   /** Until when a suggestion, named by `suggestionKey`, is not made again; on the clock. */
   readonly #dismissed = new Map<string, number>();
-  /** Moves out that were refused, named by `wayKey`: why, and until when that is believed; on the clock. */
+  /** Moves that were refused, named by `wayKey`: why, and until when that is believed; on the clock. */
   readonly #refused = new Map<string, { readonly why: string; readonly until: number }>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -137,9 +142,15 @@ export class Autopilot {
     }
   }
 
-  /** Room that VMs on their way out will take. */
+  /** Room that VMs on their way out will take, or that have come so lately that the host's facts do not show it. */
   #claims(vms: readonly Vm[]): Claim[] {
-    const out = this.#options.moves.underWay().filter(({ direction }) => direction === 'out');
+    const { moves, journal } = this.#options;
+    const now = Date.now();
+    const arrived = journal
+      .moves()
+      .map(({ move }) => move)
+      .filter(({ phase, endedAt = '' }) => phase === 'done' && now - Date.parse(endedAt) < factsLagMs);
+    const out = [...moves.underWay(), ...arrived].filter(({ direction }) => direction === 'out');
     return out.flatMap(({ vm, host }) => {
       const moving = vms.find(({ uuid }) => uuid === vm);
       return moving === undefined ? [] : [{ host, vcpus: moving.vcpus, memoryBytes: moving.memoryBytes }];
@@ -147,16 +158,15 @@ export class Autopilot {
   }
 
   #consider(vm: Vm, judged: Judged): void {
-    const decision = this.#held(
-      this.#unlessLeaving({ ...judged, at: new Date().toISOString(), vm: vm.uuid, vmName: vm.name }),
-    );
+    const asked = { ...judged, at: new Date().toISOString(), vm: vm.uuid, vmName: vm.name };
+    const against = this.#whyNot(asked, vm);
+    const decision = this.#held(against === undefined ? asked : staying(asked, against));
     const before = this.#last.get(vm.uuid);
     this.#last.set(vm.uuid, decision);
     if (decision.action === 'stay') return;
     const isNew = before?.outcome !== 'suggested' || suggestionKey(before) !== suggestionKey(decision);
     if (decision.outcome === 'suggested' && isNew) this.#tell(decision);
     if (decision.outcome === 'acted') {
-      if (decision.action === 'home') this.#options.experience.noteHome(vm, Date.now());
       this.#tell(decision);
       this.#act(vm, decision).catch((thrown: unknown) => this.#options.onFault(`moving ${vm.name}`, thrown));
     }
@@ -169,12 +179,18 @@ export class Autopilot {
     return Date.now() < until ? { ...decision, outcome: 'noted' } : decision;
   }
 
-  /** What moved out now would have to be brought home at once. */
-  #unlessLeaving(decision: Decision): Decision {
-    const leaving = decision.action === 'offload' ? this.#options.leaving() : undefined;
-    if (leaving === undefined) return decision;
-    const { host: _host, hostName: _hostName, ...stays } = decision;
-    return { ...stays, action: 'stay', outcome: 'noted', reason: leaving };
+  /** What the policy does not know of. */
+  #whyNot({ action }: Pick<Decision, 'action'>, { uuid, name }: Vm): string | undefined {
+    // What moved out now would have to be brought home at once.
+    if (action === 'offload') return this.#options.leaving();
+    if (action === 'stay') return undefined;
+    const refusal = this.#refusalOf(wayKey(uuid, 'home'));
+    if (refusal !== undefined) return `${name} could not come home a moment ago: ${refusal}.`;
+    const now = Date.now();
+    const isCalledOff = this.#options.journal
+      .moves()
+      .some(({ move }) => move.vm === uuid && move.direction === 'home' && isCalledOffLately(move, now));
+    return isCalledOff ? `You called its way home off, so ${name} is left there for half an hour.` : undefined;
   }
 
   #case(vm: Vm, { all, home, around }: Moment): Case {
@@ -183,22 +199,14 @@ export class Autopilot {
     const now = Date.now();
     const moves = journal.moves().filter(({ move }) => move.vm === vm.uuid && move.endedAt !== undefined);
     const ended = moves.map(({ move }) => Date.parse(move.endedAt ?? ''));
-    // Whoever asked for the room back would find it taken again after the cooldown.
-    const sentFrom = new Set(
-      moves.flatMap(({ move }) =>
-        move.askedBy === 'host' && now - Date.parse(move.endedAt ?? '') < leftAloneMs ? [move.host] : [],
-      ),
+    const lately = moves.map(({ move }) => move).filter((move) => isLately(move, now));
+    const candidates = hosts.list().flatMap((host) =>
+      candidateOf(host, {
+        ...experience.followHost(host, vm, ownCores(all, host.fingerprint), performance.now()),
+        obstacle: this.#refusalOf(wayKey(vm.uuid, host.fingerprint)),
+        heldBack: vm.place.kind === 'away' ? undefined : whyHeldBack(lately, host.fingerprint, now),
+      }),
     );
-    const candidates = hosts
-      .list()
-      .filter(({ fingerprint }) => vm.place.kind === 'away' || !sentFrom.has(fingerprint ?? ''))
-      .flatMap((host) =>
-        candidateOf(
-          host,
-          this.#refusalOf(vm.uuid, host.fingerprint),
-          experience.followHost(host, vm, ownCores(all, host.fingerprint), performance.now()),
-        ),
-      );
     const samples = monitor.samples(vm.uuid);
     const activity = experience.followVm(vm, samples, home, candidates);
     return {
@@ -222,31 +230,31 @@ export class Autopilot {
 
   async #act(vm: Vm, { action, host, reason }: Decision): Promise<void> {
     const { moves } = this.#options;
-    if (action === 'home') {
-      await moves.home(vm, { by: 'policy', reason });
-      return;
-    }
     try {
-      await moves.offload(vm, host, { by: 'policy', reason });
+      if (action === 'home') await moves.home(vm, { by: 'policy', reason });
+      else await moves.offload(vm, host, { by: 'policy', reason });
     } catch (thrown) {
       // Nothing has begun, so no cooldown holds: asked every second, it would say no every second.
-      if (!(thrown instanceof HomewardError && passing.has(thrown.code))) {
-        const why = sentencesOf(thrown).replace(/\.$/, '');
-        this.#refused.set(wayKey(vm.uuid, host), { why, until: Date.now() + refusalHoldsMs });
-      }
+      const isPassing = thrown instanceof HomewardError && passing.has(thrown.code);
+      const why = sentencesOf(thrown).replace(/\.$/, '');
+      const until = Date.now() + (isPassing ? passingHoldsMs : refusalHoldsMs);
+      this.#refused.set(wayKey(vm.uuid, action === 'home' ? 'home' : host), { why, until });
       throw thrown;
     }
+    if (action === 'home') this.#options.experience.noteHome(vm, Date.now());
   }
 
-  #refusalOf(vm: string, host: string | undefined): string | undefined {
-    const refused = this.#refused.get(wayKey(vm, host));
+  #refusalOf(way: string): string | undefined {
+    const refused = this.#refused.get(way);
     return refused !== undefined && Date.now() < refused.until ? refused.why : undefined;
   }
 
   #tell(decision: Decision): void {
     const { journal, onDecision, onFault } = this.#options;
     onDecision(decision);
-    journal.append({ kind: 'decision', decision }).catch((thrown: unknown) => onFault('journal', thrown));
+    journal
+      .append({ kind: 'decision', decision: nameless(decision) })
+      .catch((thrown: unknown) => onFault('journal', thrown));
   }
 }
 
@@ -254,6 +262,28 @@ export class Autopilot {
 function ownCores(vms: readonly Vm[], host: string | undefined): number {
   const there = vms.filter(({ place }) => place.kind === 'away' && place.host === host);
   return there.reduce((cores, { sample }) => cores + (sample?.busyVcpus ?? 0), 0);
+}
+
+/** An automatic move that the user cancelled. */
+function isCalledOffLately(move: Move, now: number): boolean {
+  return move.askedBy === 'policy' && wasCancelled(move) && isLately(move, now);
+}
+
+function isLately({ endedAt = '' }: Move, now: number): boolean {
+  return now - Date.parse(endedAt) < leftAloneMs;
+}
+
+/** Of what ended lately, as a clause about the host. Whoever asked for the room back would find it taken again after the cooldown. */
+function whyHeldBack(lately: readonly Move[], host: string | undefined, now: number): string | undefined {
+  const there = lately.filter((move) => move.host === host);
+  if (there.some(({ askedBy }) => askedBy === 'host')) return 'is left alone for a while, since its owner sent it home';
+  return there.some((move) => move.direction === 'out' && isCalledOffLately(move, now))
+    ? 'is left alone for a while, since you called a move there off'
+    : undefined;
+}
+
+function staying({ host: _host, hostName: _hostName, ...decision }: Decision, reason: string): Decision {
+  return { ...decision, action: 'stay', outcome: 'noted', reason };
 }
 
 /** Who sends a VM out by hand shortly before the usual time of leaving stays longer today. */
@@ -264,6 +294,13 @@ function isSentByHand(moves: ReturnType<Journal['moves']>, now: number): boolean
   );
 }
 
+/** What a VM runs is kept among the lessons only, where "forget" erases it. */
+function nameless({ calculation, ...decision }: Decision): Decision {
+  if (calculation === undefined) return decision;
+  const { program: _program, ...figures } = calculation;
+  return { ...decision, calculation: figures };
+}
+
 function wayKey(vm: string, host: string | undefined): string {
   return `${vm} ${host}`;
 }
@@ -272,20 +309,15 @@ function suggestionKey({ vm, action, host }: Decision): string {
   return [vm, action, host].join(' ');
 }
 
-function candidateOf(
-  host: ReturnType<Hosts['list']>[number],
-  obstacle: string | undefined,
-  followed: Partial<HostCandidate>,
-): HostCandidate[] {
+function candidateOf(host: ReturnType<Hosts['list']>[number], more: Partial<HostCandidate>): HostCandidate[] {
   if (host.fingerprint === undefined) return [];
   return [
     {
-      ...followed,
+      ...more,
       fingerprint: host.fingerprint,
       name: host.name,
       reachable: host.reachable,
       paired: host.paired,
-      obstacle,
       facts: host.facts,
       benchmark: host.benchmark,
       linkBytesPerSec: host.benchmark?.linkOutBytesPerSec,

@@ -221,7 +221,7 @@ export class Departure {
     this.#notBeforeMs.set(act.vm, this.#now() + tryAgainMs);
     this.#announce(act, `${act.reason} Its move out is called off.`);
     try {
-      this.#options.moves.cancel(vm);
+      this.#options.moves.cancel(vm, act.reason);
     } catch (thrown) {
       // Too late since a moment: it arrives, and comes home then.
       this.#options.onFault(`calling the move of ${act.name} off`, thrown);

@@ -220,7 +220,19 @@ export class Doctor {
 }
 
 function speedFindings(id: string, name: string, { claimedOpsPerSec, shownOpsPerSec }: Benchmark = {}): Finding[] {
-  if (claimedOpsPerSec === undefined || shownOpsPerSec === undefined) return [];
+  if (claimedOpsPerSec === undefined) return [];
+  if (shownOpsPerSec === undefined) {
+    return [
+      {
+        id: `speed-${id}`,
+        severity: 'note',
+        title: `${name} does not show how fast it is`,
+        detail: `One core of it does ${formatSteps(claimedOpsPerSec)} by its own account, and it has refused to show that. Moves are decided by the clock rates of both computers until it does.`,
+        remedy:
+          'If it was busy, nothing has to be done: it is asked again by itself. Otherwise install the same Homeward there.',
+      },
+    ];
+  }
   return [
     {
       id: `speed-${id}`,

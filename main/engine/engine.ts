@@ -94,8 +94,8 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   const monitor = new Monitor({
     libvirt,
     uris: vmUris,
-    // A move has QEMU measure for itself.
-    wantsDirtyRate: (vm) => server?.watched === true && !moves.isMoving(vm),
+    // To be shown, or to foretell what a move takes; a move has QEMU measure for itself.
+    wantsDirtyRate: (vm) => (server?.watched === true || experience.isWorking(vm)) && !moves.isMoving(vm),
   });
   const services = new HomeServices({
     runtimeFolder: paths.runtimeFolder,

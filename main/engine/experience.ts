@@ -18,6 +18,7 @@ import { predictMove } from '../../shared/policy/move-cost.ts';
 import { paceOfWork, seenWayShare } from '../../shared/policy/pace.ts';
 import { hasRoom } from '../../shared/policy/score.ts';
 import { type BreakRecord, breaksOf, followBreaks } from '../../shared/policy/steadiness.ts';
+import { wasCancelled } from '../../shared/view/index.ts';
 import type { Lessons } from './lessons.ts';
 
 /** A longer time without the host is no break of its link: somebody has left. */
@@ -83,13 +84,18 @@ export class Experience {
     return activity;
   }
 
+  /** Whether it was at something when last followed. */
+  isWorking(vm: string): boolean {
+    return this.#activities.get(vm)?.run !== undefined;
+  }
+
   /** As `vm` sees it. `ownCores`: what this computer's own VMs take of it. `atMs`: a clock that never jumps. */
   followHost(
     host: Host,
     vm: Pick<Vm, 'uuid' | 'vcpus'>,
     ownCores: number,
     atMs: number,
-  ): Pick<HostCandidate, 'linkBreaks' | 'takeovers' | 'usualBusyCores' | 'wayShare'> {
+  ): Pick<HostCandidate, 'linkBreaks' | 'othersBusyCores' | 'takeovers' | 'usualBusyCores' | 'wayShare'> {
     if (host.fingerprint === undefined) return {};
     const before = this.#hosts.get(host.fingerprint);
     const { facts } = host;
@@ -107,6 +113,7 @@ export class Experience {
     return {
       linkBreaks: breaksOf(link),
       takeovers: room && breaksOf(room),
+      othersBusyCores: others?.busyCores,
       usualBusyCores: busyCores,
       wayShare: this.learned(vm.uuid).hosts[host.fingerprint]?.wayShare,
     };
@@ -142,8 +149,10 @@ export class Experience {
     }
     const expected = this.#expected.get(move.vm);
     this.#expected.delete(move.vm);
+    const isOwnOut = move.direction === 'out' && move.askedBy === 'policy';
+    if (isOwnOut && wasCancelled(move)) this.noteNotNow(move.vm, move.host, now, false);
     if (move.phase !== 'done') return;
-    if (move.direction === 'out' && move.askedBy === 'policy') this.#sentOut.set(move.vm, now);
+    if (isOwnOut) this.#sentOut.set(move.vm, now);
     if (expected?.id !== move.id) return;
     const tookS = (Date.parse(move.endedAt) - Date.parse(move.startedAt)) / 1_000;
     this.#lessons.put(move.vm, learnedMove(this.learned(move.vm), move.host, move.direction, expected.lastsS, tookS));

@@ -11,6 +11,11 @@ const scoresEveryMs = { unknown: 60_000, known: 3_600_000 } as const;
 const benchmarkTimeoutMs = 60_000;
 const linkProbeBytes = 4 * 1024 * 1024;
 
+interface Carried {
+  readonly bytes: number;
+  readonly atMs: number;
+}
+
 /** How fast one host is: what it says of itself, what it has shown of that, and what its link carries. */
 export class HostMeasures {
   readonly #link: HostLink;
@@ -21,10 +26,15 @@ export class HostMeasures {
   #scoresAskedAtMs: number | undefined;
   #linkMeasuredAtMs: number | undefined;
   #lookedAtMs: number | undefined;
-  #carried: { readonly bytes: number; readonly atMs: number } | undefined;
+  #carried: Carried | undefined;
 
   constructor(link: HostLink) {
     this.#link = link;
+  }
+
+  /** It came up anew, maybe over another network: measured again as soon as it carries little. */
+  linkCameUp(): void {
+    if (this.#linkMeasuredAtMs !== undefined) this.#linkMeasuredAtMs = Number.NEGATIVE_INFINITY;
   }
 
   /** All that is known; undefined where nothing is. */
@@ -58,10 +68,15 @@ export class HostMeasures {
   #isLinkDue(): boolean {
     const nowMs = performance.now();
     const before = this.#carried;
-    const { sentBytes, receivedBytes } = carriedBytes(this.#link);
-    this.#carried = { bytes: sentBytes + receivedBytes, atMs: nowMs };
-    const bytesPerSec = before && ((this.#carried.bytes - before.bytes) * 1_000) / Math.max(1, nowMs - before.atMs);
+    const { bytes } = this.#countCarried();
+    const bytesPerSec = before && ((bytes - before.bytes) * 1_000) / Math.max(1, nowMs - before.atMs);
     return isLinkDue(this.#linkMeasuredAtMs === undefined ? undefined : nowMs - this.#linkMeasuredAtMs, bytesPerSec);
+  }
+
+  #countCarried(): Carried {
+    const { sentBytes, receivedBytes } = carriedBytes(this.#link);
+    this.#carried = { bytes: sentBytes + receivedBytes, atMs: performance.now() };
+    return this.#carried;
   }
 
   async #measureLink(): Promise<void> {
@@ -69,6 +84,8 @@ export class HostMeasures {
     const linkHomeBytesPerSec = await measureLink(this.#link, 'home', linkProbeBytes);
     this.#linkRates = { linkOutBytesPerSec, linkHomeBytesPerSec };
     this.#linkMeasuredAtMs = performance.now();
+    // The measuring itself is nobody's work.
+    this.#countCarried();
   }
 
   #mayAskForScores(): boolean {
@@ -86,8 +103,7 @@ export class HostMeasures {
     const sinceMs = this.#lookedAtMs === undefined ? undefined : performance.now() - this.#lookedAtMs;
     if (!isLookDue(facts, claimed, this.#shown, sinceMs)) return;
     this.#lookedAtMs = performance.now();
-    const opsPerSec = await lookAtSpeed(this.#link, claimed).catch(unlessUnable);
-    if (opsPerSec !== undefined) this.#shown = lookedAt(this.#shown, opsPerSec);
+    this.#shown = lookedAt(this.#shown, await lookAtSpeed(this.#link, claimed).catch(unlessUnable));
   }
 }
 

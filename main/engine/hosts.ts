@@ -40,6 +40,7 @@ interface Paired extends KnownHost {
   /** Where it answered last. */
   address?: HostAddress | undefined;
   facts?: HostFacts;
+  isRefreshing?: boolean;
 }
 
 /** The workstations around: found, added by hand, paired; and the links to those that are paired. */
@@ -297,16 +298,22 @@ export class Hosts {
   }
 
   #cameUp(host: Paired): void {
+    host.measures.linkCameUp();
     void this.#refresh(host);
     for (const listener of this.#upListeners) listener(host);
   }
 
   async #refresh(host: Paired): Promise<void> {
+    // Over a slow link one may take longer than it is to the next, and two would share the link they measure.
+    if (host.isRefreshing === true) return;
+    host.isRefreshing = true;
     try {
       await host.measures.refresh(await this.freshFacts(host));
       this.#options.onChange();
     } catch (thrown) {
       this.#options.onFault(`asking ${host.name}`, thrown);
+    } finally {
+      host.isRefreshing = false;
     }
   }
 

@@ -60,7 +60,7 @@ export class DirtyRates {
   readonly #wanted: (uuid: string) => boolean;
   readonly #vms = new Map<string, Measured>();
 
-  /** `wanted`: asked each second; false while nobody looks on, or while the VM moves and measures for itself. */
+  /** `wanted`: asked each second; false while nobody needs it, or while the VM moves and measures for itself. */
   constructor(wanted: (uuid: string) => boolean, clock: Clock) {
     this.#wanted = wanted;
     this.#clock = clock;

@@ -104,7 +104,7 @@ function Limits({ settings, host, onChange }: LimitsProps): ReactNode {
           onChange={(gib) => setDraft({ ...draft, maxMemoryBytes: Math.round(gib * GiB) })}
         />
         <NumberBox
-          label="Most vCPUs each"
+          label="Most vCPUs together"
           value={draft.maxVcpus}
           least={1}
           most={1_024}

@@ -31,7 +31,8 @@ export function Leaving({ times }: LeavingProps): ReactNode {
     >
       <h2 id="set-leaving">When you usually leave</h2>
       <p className="soft small">
-        VMs that move by themselves are home by then, and are sent away before it only for what is done in time.
+        VMs that move by themselves are home by then. Before that, they are sent away only for work that will be done in
+        time.
       </p>
       <div className="row">
         <TextBox label="Days and times" placeholder="Mon-Fri 17:30, Sat 12:00" value={text} onChange={setText} />

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import type { Move } from '../../shared/model/move.ts';
-import { phaseWords, progressView, routeWords, sentence } from '../../shared/view/index.ts';
+import { phaseWords, progressOf, progressView, routeWords, sentence } from '../../shared/view/index.ts';
 import { href } from '../route.ts';
 import { Icon } from './Icon.tsx';
 import { MoveBar } from './MoveBar.tsx';
@@ -11,8 +11,8 @@ interface MoveStripProps {
 
 /** A move under way, on the card of its VM. */
 export function MoveStrip({ move }: MoveStripProps): ReactNode {
-  const { percent, rate, timeLeft } = progressView(move.linkDown === true ? undefined : move.progress);
-  const figures = [percent, rate, timeLeft].filter((part) => part !== undefined);
+  const { percent, left, rate, timeLeft } = progressView(progressOf(move));
+  const figures = [percent, left, rate, timeLeft].filter((part) => part !== undefined);
   return (
     <div className="strip">
       <p className="strip-head">

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import type { Status } from '../../shared/rpc.ts';
-import { hostView, type PlaceView, phaseWords, progressView } from '../../shared/view/index.ts';
+import { hostView, type PlaceView, phaseWords, progressOf, progressView } from '../../shared/view/index.ts';
 import { Icon } from './Icon.tsx';
 import { VmCard } from './VmCard.tsx';
 
@@ -29,7 +29,7 @@ export function Place({ place, status }: PlaceProps): ReactNode {
       {place.arriving.map((move) => (
         <p key={move.id} className="arriving">
           <strong>{move.vmName}</strong> is on its way here: {phaseWords(move)}
-          <span className="figure"> {progressView(move.progress).percent}</span>
+          <span className="figure"> {progressView(progressOf(move)).percent}</span>
         </p>
       ))}
       {place.vms.map((vm) => (

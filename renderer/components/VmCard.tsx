@@ -47,12 +47,13 @@ export function VmCard({ vm, status }: VmCardProps): ReactNode {
   const finish = useAction(() => call('move.finishNow', { vm: vm.uuid }));
   const level = useAction((next: Level) => call('vm.setLevel', { vm: vm.uuid, level: next }));
   const dismiss = useAction(() => call('suggestion.dismiss', { vm: vm.uuid }));
+  const never = useAction(() => call('suggestion.dismiss', { vm: vm.uuid, forEver: true }));
   const move = status.moves.find((candidate) => candidate.vm === vm.uuid);
   const primary = primaryAction(vm, status);
   const opinion = opinionOf(vm, status);
   const view = vmView(vm, [], now);
   const host = move?.host ?? (vm.place.kind === 'away' ? vm.place.host : undefined);
-  const actions = [offload.begin, home, wantHome, startHere, cancel, finish, level, dismiss];
+  const actions = [offload.begin, home, wantHome, startHere, cancel, finish, level, dismiss, never];
   const failed = actions.find(({ failure }) => failure !== undefined);
 
   return (
@@ -67,10 +68,12 @@ export function VmCard({ vm, status }: VmCardProps): ReactNode {
           vm={vm}
           primary={primary}
           targets={targets(status.hosts)}
+          suggested={opinion.suggestion?.action === 'offload' ? opinion.suggestion.hostName : undefined}
           finishNow={move !== undefined && canFinishNow(move, status.hosts)}
           disabled={!online}
           onOffload={offload.begin.run}
           onFinishNow={finish.run}
+          onNever={never.run}
           onLevel={level.run}
         />
       </header>

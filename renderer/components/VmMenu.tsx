@@ -9,10 +9,13 @@ interface VmMenuProps {
   readonly vm: Vm;
   readonly primary: PrimaryAction;
   readonly targets: readonly Target[];
+  /** Where it is suggested to go, to be told never to. */
+  readonly suggested: string | undefined;
   readonly finishNow: boolean;
   readonly disabled: boolean;
   readonly onOffload: (host: string) => void;
   readonly onFinishNow: () => void;
+  readonly onNever: () => void;
   readonly onLevel: (level: Level) => void;
 }
 
@@ -24,7 +27,7 @@ const levels: Readonly<Record<Level, string>> = {
 
 /** All that can be done with a VM besides its one first action. */
 export function VmMenu(props: VmMenuProps): ReactNode {
-  const { vm, primary, targets, finishNow, disabled, onOffload, onFinishNow, onLevel } = props;
+  const { vm, primary, targets, suggested, finishNow, disabled, onOffload, onFinishNow, onNever, onLevel } = props;
   const others = primary.kind === 'offload' ? targets.filter(({ fingerprint }) => fingerprint !== primary.host) : [];
   return (
     <MenuTrigger>
@@ -43,6 +46,11 @@ export function VmMenu(props: VmMenuProps): ReactNode {
               Offload to {name}
             </MenuItem>
           ))}
+          {suggested === undefined ? null : (
+            <MenuItem className="menu-item" onAction={onNever}>
+              Never suggest {suggested}
+            </MenuItem>
+          )}
           <MenuItem className="menu-item" href={href('ready', vm.uuid)}>
             Readiness
           </MenuItem>

@@ -33,8 +33,7 @@ export const HostFacts = z.object({
 });
 export type HostFacts = z.infer<typeof HostFacts>;
 
-/** Muda §6.2: rough scores, taken once and cached; measured in the run that prints them. */
-/** What a machine found out about itself, while it had nothing to do. */
+/** What a machine found out about itself, while it had nothing to do: rough scores, cached (Muda §6.2). */
 export const MachineScores = z.object({
   cpuSingleOpsPerSec: z.number().min(0),
   /** All cores together; older versions do not measure it. */

@@ -33,6 +33,8 @@ const churningFrom = 0.1;
 const housekeeping = 0.15;
 /** From so many requests on their mean time says something. */
 export const tellingRequestsPerSec = 5;
+/** Got less than this of the CPU it wanted: others were there, which nobody could know and which says nothing of its work. */
+export const undisturbedFrom = 0.9;
 /** A guest's housekeeping, and errors of measurement, hide idle time; a little of it is assumed always. */
 const cpuTolerance = 0.06;
 /** vCPUs this busy are all taken; how many tasks queue behind them is not seen from outside. */
@@ -67,9 +69,15 @@ const Run = z.object({
   /** That used most CPU in most of its samples, and by how many: a vote that holds only the leader and its lead. */
   program: z.string().optional(),
   programLead: z.int().min(0),
-  /** How far the input was read when that was first seen and when it last grew, and the home seconds of work by then. */
+  /** How far a program had read its input when that was first seen and when it last grew, and the home seconds of work by then. */
   progress: z
-    .object({ firstShare: Share, firstWorkS: z.number().min(0), share: Share, workS: z.number().min(0) })
+    .object({
+      program: z.string().optional(),
+      firstShare: Share,
+      firstWorkS: z.number().min(0),
+      share: Share,
+      workS: z.number().min(0),
+    })
     .optional(),
 });
 
@@ -152,6 +160,8 @@ export function watch(before: Activity | undefined, sample: Sample, pace = 1): A
   if (next.quietSince !== undefined && sample.at - next.quietSince >= endsAfterQuietMs) {
     next.restingSince = next.quietSince;
     next.ended = before.run;
+    // The next run may rewrite as little as this one did much.
+    next.memoryChurn = churn(sample) ?? 0;
     return next;
   }
   // Quiet seconds are part of the run only if it goes on after them, which nobody knows yet.
@@ -243,14 +253,21 @@ function grown(run: Run, sample: Sample, stepMs: number, cpu: number, disk: numb
     waitedRequestsPerSec: step(run.waitedRequestsPerSec, sample.diskRequestsPerSec * waitedShare(sample, cpu)),
     waitedBytesPerSec: step(run.waitedBytesPerSec, sample.diskBytesPerSec * waitedShare(sample, cpu)),
     ...voted(run.program, run.programLead, sample.guestProgram),
-    progress: readOn(run.progress, sample.guestProgress, workS),
+    progress: readOn(run.progress, sample, workS),
   };
 }
 
 /** Begins anew where less was read than before: another input, or another program. */
-function readOn(before: Run['progress'], share: number | undefined, workS: number): Run['progress'] {
-  if (share === undefined || share === before?.share) return before;
-  if (before === undefined || share < before.share) return { firstShare: share, firstWorkS: workS, share, workS };
+function readOn(
+  before: Run['progress'],
+  { guestProgress: share, guestProgram: program }: Sample,
+  workS: number,
+): Run['progress'] {
+  if (share === undefined) return before;
+  if (before === undefined || program !== before.program || share < before.share) {
+    return { ...(program !== undefined && { program }), firstShare: share, firstWorkS: workS, share, workS };
+  }
+  if (share === before.share) return before;
   return { ...before, share, workS };
 }
 

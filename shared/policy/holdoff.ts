@@ -34,7 +34,7 @@ export function whyCooling({ vm, now, settings }: PolicyInput, patience: Patienc
   if (sinceMs >= cooldownMs) return undefined;
   const often =
     doublings > 0 && cooldownMs === wantedMs ? ` because it moved ${vm.movesRecent} times within the hour` : '';
-  return `${vm.name} moved ${seconds(sinceMs / 1_000)} ago and is left alone for ${seconds(cooldownMs / 1_000)}${often}.`;
+  return `the last move of ${vm.name} ended ${seconds(sinceMs / 1_000)} ago, and it is left alone for ${seconds(cooldownMs / 1_000)}${often}.`;
 }
 
 export function whyUnmeasured(name: string, newestAt: number | undefined, now: number): string | undefined {

@@ -3,6 +3,7 @@
  * against what the moves cost; it moves a VM out when the expected gain is clear and a loss unlikely, and home when its
  * disk is what it waits for, when the host has become slow, when nothing runs, and before the user usually leaves.
  */
+import type { HostFacts } from '../model/host.ts';
 import type { Place } from '../model/vm.ts';
 import { type Activity, kindOf, watchAll } from './activity.ts';
 import { expectedGain, isBetterLater, medianRestS } from './gain.ts';
@@ -112,7 +113,7 @@ function refusalOf({ vm, learned }: PolicyInput, host: HostCandidate): string | 
 }
 
 /** To be read after "…, but". */
-function doubtOf({ vm, surroundings }: PolicyInput, outcomes: readonly Outcome[], best: Prospect): string | undefined {
+function doubtOf({ surroundings }: PolicyInput, outcomes: readonly Outcome[], best: Prospect): string | undefined {
   const { host, pace, cost, gain, neededS } = best;
   if (pace.pace < leastPace) {
     if (pace.cpuPace >= leastPace) return `its disk is here, and from ${host.name} it is farther away`;
@@ -120,10 +121,10 @@ function doubtOf({ vm, surroundings }: PolicyInput, outcomes: readonly Outcome[]
   }
   const rest = seconds(medianRestS(outcomes));
   if (gain.gainS < neededS) {
-    return `of about ${rest} that are left a move of ${seconds(cost.lastsS)} to ${host.name} would gain only about ${seconds(Math.max(0, gain.gainS))}${timeLeft(surroundings)}, less than the ${seconds(neededS)} that are worth it${circumstances(surroundings)}`;
+    return `with about ${rest} of it left, a move to ${host.name}, which takes ${seconds(cost.lastsS)}, would gain only about ${seconds(Math.max(0, gain.gainS))}${timeLeft(surroundings)}, less than the ${seconds(neededS)} that are worth it${circumstances(surroundings)}`;
   }
   if (best.isBetterLater) {
-    return `it is too early: with a chance of ${percent(gain.lossChance)} it ends before a move to ${host.name} has paid for ${vm.name}`;
+    return `it is too early: with a chance of ${percent(gain.lossChance)} that work ends before a move to ${host.name} has paid off`;
   }
   return undefined;
 }
@@ -208,10 +209,10 @@ function judgeResting(
   const restedS = Math.max(0, now - (activity.restingSince ?? activity.at)) / 1_000;
   const soon = endsWithin(learned, restedS, soonS);
   const host = hosts.find(({ fingerprint }) => fingerprint === place.host);
-  if (restedS >= shortRestS && host?.facts !== undefined && !hasRoom(host.facts, vm.vcpus)) {
+  if (restedS >= shortRestS && host?.facts !== undefined && !hasRoom(othersOnly(host.facts, host), vm.vcpus)) {
     return goHome(`${vm.name} rests, and others need ${place.hostName} now, so it can come home.`, wayHome);
   }
-  const resting = `${vm.name} has had nothing long to do at ${place.hostName} for ${seconds(restedS)}`;
+  const resting = `${vm.name} has had no lasting work at ${place.hostName} for ${seconds(restedS)}`;
   const homeWork = homeWorkOf(learned);
   if (restedS >= shortRestS && homeWork > homeWorkFrom) {
     return goHome(
@@ -226,10 +227,15 @@ function judgeResting(
     ...stay(
       restedS < leastRestS
         ? `${resting}; it comes home when that lasts.`
-        : `${resting}, but as a rule (${percent(soon)}) more follows within ${seconds(soonS)}.`,
+        : `${resting}, but with a chance of ${percent(soon)} more follows within ${seconds(soonS)}.`,
     ),
     calculation: { ...bare(activity), ...wayHome },
   };
+}
+
+/** Our own VMs there do not send one another home. */
+function othersOnly(facts: HostFacts, { othersBusyCores = facts.busyCores }: HostCandidate): HostFacts {
+  return { ...facts, busyCores: othersBusyCores };
 }
 
 function restOfRun(learned: PolicyInput['learned'], run: Run): readonly Outcome[] {

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { Fingerprint } from '../model/identifiers.ts';
 import type { Direction } from '../model/move.ts';
-import type { Activity } from './activity.ts';
+import { type Activity, undisturbedFrom } from './activity.ts';
 import { Lifetimes, noLifetimes, withRun } from './lifetimes.ts';
 import { Correction, corrected, priorSpread } from './move-cost.ts';
 
@@ -133,9 +133,6 @@ export function learnedNever(known: Learned, host: Fingerprint, never: boolean):
 
 /** A move out that was a mistake is undone within so long. */
 const quickMs = 10 * 60_000;
-
-/** Got less than this of the CPU it wanted: others came, which nobody could know. */
-const undisturbedFrom = 0.9;
 
 /** Whether coming home tells that it was wrong to move out: soon, and while the very work it was moved for goes on. */
 export function isReversal(activity: Activity | undefined, awaySince: number, now: number): boolean {

@@ -10,7 +10,7 @@ import { assumedLinkBytesPerSec } from './estimate.ts';
 const handoverS = 2.5;
 /** Without a measurement: what a guest rewrites per second of what it uses. */
 const assumedDirtyShare = 0.02;
-/** From this share of the link on pre-copy does not converge, and the move is finished by post-copy (shared/plan/flip.ts). */
+/** From this share of the link on pre-copy does not converge, and the move is finished by post-copy. */
 const convergingShareOfLink = 0.8;
 /** Sent twice before a flip: about a quarter of the memory. */
 const resentAtFlip = 0.25;

@@ -6,7 +6,7 @@
  * disk stays at home.
  */
 import type { HostFacts } from '../model/host.ts';
-import { type Activity, tellingRequestsPerSec } from './activity.ts';
+import { type Activity, tellingRequestsPerSec, undisturbedFrom } from './activity.ts';
 import { assumedLinkBytesPerSec } from './estimate.ts';
 import { hasRoom } from './score.ts';
 import type { HomeLoad, HostCandidate } from './types.ts';
@@ -51,6 +51,8 @@ const tellingMs = 20_000;
 const doubts = { shownCore: 0.1, claimedCore: 0.25, knownWay: 0.25, assumedWay: 0.6 } as const;
 /** Clocks and loads are rough, so a host is believed to be at most this much faster or slower per core. */
 const mostCoreRatio = 8;
+/** Where only clocks are known, which a host may say what it likes of. */
+const mostClockRatio = 2;
 
 export function paceAway(mix: Mix, vcpus: number, home: HomeLoad, host: HostCandidate, place: 'home' | 'away'): Pace {
   if (host.facts === undefined) return { pace: 0, cpuPace: 0, wayS: 0, possible: [{ pace: 0, probability: 1 }] };
@@ -78,9 +80,6 @@ export function paceAway(mix: Mix, vcpus: number, home: HomeLoad, host: HostCand
   ];
   return { pace, cpuPace, wayS, possible };
 }
-
-/** Got less than this of the CPU it wanted: others were there, which says nothing of the work itself. */
-const undisturbedFrom = 0.9;
 
 /**
  * How fast work of that mix goes away: where it is, or at the best of the hosts with room. Undefined where the moment
@@ -121,7 +120,8 @@ function coresFor(wanted: number, { cores }: HostFacts, others: number): number 
 
 function coreRatio(home: HomeLoad, host: HostCandidate, wanted: number): { ratio: number; doubt: number } {
   const measured = ratio(opsPerCore(host, wanted), opsPerCore(home, wanted));
-  const nominal = ratio(host.facts?.cpuMhz, home.facts.cpuMhz);
+  const clocks = ratio(host.facts?.cpuMhz, home.facts.cpuMhz);
+  const nominal = clocks && Math.min(mostClockRatio, clocks);
   return {
     ratio: Math.min(mostCoreRatio, Math.max(1 / mostCoreRatio, measured ?? nominal ?? 1)),
     doubt:
@@ -138,7 +138,8 @@ function opsPerCore(
   const cores = facts?.cores ?? 1;
   if (single === undefined || multi === undefined || cores < 2) return single;
   const others = Math.min(1, Math.max(0, (busy - 1) / (cores - 1)));
-  return single + (multi / cores - single) * others;
+  // All together are no faster than one alone, whatever is said of them.
+  return single + Math.min(0, multi / cores - single) * others;
 }
 
 function ratio(there: number | undefined, here: number | undefined): number | undefined {

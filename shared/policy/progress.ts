@@ -7,6 +7,8 @@ type Run = NonNullable<Activity['run']>;
 /** A rate needs so much of the input, and so much work, between two looks. */
 const leastShare = 0.02;
 const leastWorkS = 10;
+/** A program that took this much longer than foretold for the rest of its input has ended, or reads something else. */
+const lateFrom = 1.5;
 /** It may read another file after this one, or have read ahead. */
 const belief = 0.8;
 /** Of what is foretold: no input is alike all through. */
@@ -16,13 +18,15 @@ const spread = [
   { factor: 1.4, probability: 0.25 },
 ] as const;
 
-/** Home seconds until its input is read; undefined where it shows none, or not for long enough. */
+/** Home seconds until its input is read; undefined where it shows none, not for long enough, or not any more. */
 export function foretoldRestS({ progress, workS }: Run): number | undefined {
   if (progress === undefined) return undefined;
   const { firstShare, firstWorkS, share, workS: seenWorkS } = progress;
   if (share - firstShare < leastShare || seenWorkS - firstWorkS < leastWorkS) return undefined;
   const rate = (share - firstShare) / (seenWorkS - firstWorkS);
-  return Math.max(0, (1 - share) / rate - (workS - seenWorkS));
+  const restS = (1 - share) / rate;
+  const sinceS = workS - seenWorkS;
+  return sinceS > lateFrom * restS + leastWorkS ? undefined : Math.max(0, restS - sinceS);
 }
 
 /** `outcomes` with what is foretold counted in, shortest first; probabilities still add up to 1. */

@@ -94,6 +94,7 @@ export function disqualify(host: HostCandidate, vm: PolicyVm): string | undefine
   if (!host.paired) return 'is not paired with this computer';
   if (!host.reachable) return 'cannot be reached';
   if (host.obstacle !== undefined) return `cannot take it: ${host.obstacle}`;
+  if (host.heldBack !== undefined) return host.heldBack;
   if (host.facts === undefined) return undefined;
   if (!hasRoom(host.facts, vm.vcpus)) {
     return `has ${decimal(freeCores(host.facts))} of ${host.facts.cores} cores free, fewer than the VM's ${vm.vcpus}`;

@@ -15,14 +15,21 @@ const lastsS = 0.3;
 const assumedOpsPerSec = 5_000;
 const nextLookMs = { open: 30_000, settled: 24 * 3_600_000 } as const;
 
-/** How often a host was looked at, and the best it has shown, in steps of the CPU benchmark per second. */
+/** What became of the looks at a host. */
 export interface Shown {
+  /** How often it showed something. */
   readonly looks: number;
+  /** The best of that, in steps of the CPU benchmark per second; 0 before the first. */
   readonly opsPerSec: number;
+  readonly refusals: number;
 }
 
-export function lookedAt(before: Shown | undefined, opsPerSec: number): Shown {
-  return { looks: (before?.looks ?? 0) + 1, opsPerSec: Math.max(before?.opsPerSec ?? 0, opsPerSec) };
+const nothingShown: Shown = { looks: 0, opsPerSec: 0, refusals: 0 };
+
+/** @param opsPerSec undefined where it refused to show anything */
+export function lookedAt(before: Shown = nothingShown, opsPerSec?: number): Shown {
+  if (opsPerSec === undefined) return { ...before, refusals: before.refusals + 1 };
+  return { ...before, looks: before.looks + 1, opsPerSec: Math.max(before.opsPerSec, opsPerSec) };
 }
 
 /** As many hashes as it should take a moment for. */
@@ -39,15 +46,19 @@ export function isLookDue(
 ): boolean {
   if (freeCores(facts) < 1) return false;
   if (sinceMs === undefined) return true;
-  const isSettled =
-    shown !== undefined && (shown.looks >= looksBeforeDoubt || !isMoreThanShown(claimedOpsPerSec, shown));
+  const { looks, ...rest } = shown ?? nothingShown;
+  const isSettled = looks >= looksBeforeDoubt || (looks > 0 && !isMoreThanShown(claimedOpsPerSec, rest));
   return sinceMs > nextLookMs[isSettled ? 'settled' : 'open'];
 }
 
-/** Its figures as they are believed: the CPU's no higher than it could show. */
-export function believed(claimed: Partial<MachineScores>, shown: Shown | undefined): Benchmark {
-  if (shown === undefined) return claimed;
-  const { cpuSingleOpsPerSec: single, cpuMultiOpsPerSec: multi } = claimed;
+/** Its figures as they are believed: the CPU's no higher than it could show, and not at all where it keeps refusing to. */
+export function believed(claimed: Partial<MachineScores>, shown: Shown = nothingShown): Benchmark {
+  const { cpuSingleOpsPerSec: single, cpuMultiOpsPerSec: multi, ...others } = claimed;
+  if (shown.looks === 0) {
+    return shown.refusals < looksBeforeDoubt || single === undefined
+      ? claimed
+      : { ...others, claimedOpsPerSec: single };
+  }
   const shownOpsPerSec = shown.opsPerSec;
   if (single === undefined) return { ...claimed, cpuSingleOpsPerSec: shownOpsPerSec, shownOpsPerSec };
   if (shown.looks < looksBeforeDoubt || !isMoreThanShown(single, shown)) return { ...claimed, shownOpsPerSec };
@@ -61,6 +72,6 @@ export function believed(claimed: Partial<MachineScores>, shown: Shown | undefin
   };
 }
 
-function isMoreThanShown(claimedOpsPerSec: number | undefined, { opsPerSec }: Shown): boolean {
+function isMoreThanShown(claimedOpsPerSec: number | undefined, { opsPerSec }: Pick<Shown, 'opsPerSec'>): boolean {
   return claimedOpsPerSec !== undefined && claimedOpsPerSec > honestUpTo * opsPerSec;
 }

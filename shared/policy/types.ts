@@ -42,11 +42,15 @@ export interface HostCandidate {
   readonly wayShare?: number | undefined;
   /** Busy cores as they are as a rule, over some minutes. */
   readonly usualBusyCores?: number | undefined;
+  /** Busy cores now, without what our own VMs there take. */
+  readonly othersBusyCores?: number | undefined;
   /** Of its link, and of the room on it: others take the machine. */
   readonly linkBreaks?: Breaks | undefined;
   readonly takeovers?: Breaks | undefined;
   /** A reason found elsewhere (preflight, admission) why this VM cannot visit it. */
   readonly obstacle?: string | undefined;
+  /** Why it is left alone for a while, as a clause about it: somebody said so. */
+  readonly heldBack?: string | undefined;
 }
 
 export interface HomeLoad {

@@ -1,27 +1,34 @@
 import type { Decision, LogEntry, Pairing } from '../rpc.ts';
 import { moveLine, moveSummary } from './move.ts';
 import type { Figure } from './timeline.ts';
-import { formatCode, formatDuration, sentence } from './units.ts';
+import { formatBytes, formatCode, formatDuration, sentence } from './units.ts';
 
 /** A decision as a sentence with its reason, and what it is expected to bring. */
 export function decisionSentence(decision: Decision): string {
   return [headline(decision), expectation(decision)].filter((part) => part !== '').join(' ');
 }
 
-function headline({ action, outcome, vmName, hostName, reason }: Decision): string {
+function headline(decision: Decision): string {
+  const { action, outcome, vmName, hostName } = decision;
   const to = hostName === undefined ? 'away' : `to ${hostName}`;
   switch (action) {
     case 'stay':
-      return `${vmName} stays where it is: ${sentence(reason)}`;
+      return `${vmName} stays where it is: ${reasonOf(decision)}`;
     case 'offload':
-      if (outcome === 'acted') return `${vmName} moves ${to}: ${sentence(reason)}`;
-      if (outcome === 'suggested') return `Suggestion: move ${vmName} ${to}. ${sentence(reason)}`;
-      return `${vmName} would move ${to}: ${sentence(reason)}`;
+      if (outcome === 'acted') return `${vmName} moves ${to}: ${reasonOf(decision)}`;
+      if (outcome === 'suggested') return `Suggestion: move ${vmName} ${to}. ${reasonOf(decision)}`;
+      return `${vmName} would move ${to}: ${reasonOf(decision)}`;
     case 'home':
-      if (outcome === 'acted') return `${vmName} comes home: ${sentence(reason)}`;
-      if (outcome === 'suggested') return `Suggestion: bring ${vmName} home. ${sentence(reason)}`;
-      return `${vmName} would come home: ${sentence(reason)}`;
+      if (outcome === 'acted') return `${vmName} comes home: ${reasonOf(decision)}`;
+      if (outcome === 'suggested') return `Suggestion: bring ${vmName} home. ${reasonOf(decision)}`;
+      return `${vmName} would come home: ${reasonOf(decision)}`;
   }
+}
+
+/** The name of a VM is written as it is, also where it begins the sentence. */
+function reasonOf({ reason, vmName }: Decision): string {
+  const said = sentence(reason);
+  return reason.startsWith(vmName) ? vmName + said.slice(vmName.length) : said;
 }
 
 /** "Expected gain about 8 min, cost about 40 s.", as far as it is known; empty where it is not. */
@@ -45,6 +52,7 @@ export function calculationFigures({ calculation, hostName }: Decision): Figure[
     pace,
     moveS,
     moveAtMostS,
+    moveBytes,
     wayBackS,
     gainS,
     neededS,
@@ -53,13 +61,14 @@ export function calculationFigures({ calculation, hostName }: Decision): Figure[
   const figure = (label: string, value: number | undefined, words: (value: number) => string): Figure[] =>
     value === undefined ? [] : [{ label, value: words(value) }];
   const atMost = moveAtMostS === undefined ? '' : `, at most ${span(moveAtMostS)}`;
+  const bytes = moveBytes === undefined ? '' : `, ${formatBytes(moveBytes)}`;
   const earlier = runsKnown < 1 ? 'no earlier run is known' : `from ${Math.round(runsKnown)} earlier runs`;
   const known = inputRead === undefined ? earlier : `${Math.round(100 * inputRead)} % of its input is read`;
   return [
     { label: 'What it does', value: program === undefined ? kind : `${kind} (${program})` },
     ...(ageS > 0
       ? [
-          { label: 'Busy for', value: span(ageS) },
+          { label: 'Work so far', value: span(ageS) },
           { label: 'Expected to go on for', value: `${span(restS)} (${known})` },
         ]
       : []),
@@ -68,10 +77,10 @@ export function calculationFigures({ calculation, hostName }: Decision): Figure[
       pace,
       (times) => `${times.toFixed(2)} × home`,
     ),
-    ...figure('Move', moveS, (s) => `${span(s)}${atMost}`),
+    ...figure('Move', moveS, (s) => `${span(s)}${atMost}${bytes}`),
     ...figure('Way back', wayBackS, span),
     ...figure('Expected gain', gainS, (s) => `${s < 0 ? '−' : ''}${span(Math.abs(s))}`),
-    ...figure('Gain asked for', neededS, span),
+    ...figure('Gain required', neededS, span),
     ...figure('Chance of a loss', lossChance, (share) => `${Math.round(share * 100)} %`),
   ];
 }

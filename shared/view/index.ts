@@ -24,6 +24,7 @@ export {
   moveSummary,
   phaseWords,
   planLines,
+  progressOf,
   progressShare,
   progressView,
   routeWords,

@@ -85,10 +85,14 @@ export function progressView(progress: Progress | undefined): ProgressView {
   };
 }
 
+/** What is carried now: nothing while the link is down, nor before and after. */
+export function progressOf(move: Move): Move['progress'] | undefined {
+  return isCarried(move.phase) && move.linkDown !== true ? move.progress : undefined;
+}
+
 /** One line for a move in any phase: "work → tower: copying memory, 62 %, 190 MiB of 512 MiB left, 22 MiB/s, about 9 s". */
 export function moveLine(move: Move): string {
-  const moving = isCarried(move.phase) && move.linkDown !== true;
-  const { percent, left, rate, timeLeft } = progressView(moving ? move.progress : undefined);
+  const { percent, left, rate, timeLeft } = progressView(progressOf(move));
   const parts = [phaseWords(move), percent, left, rate, timeLeft, inTimeWords(move)];
   return `${routeWords(move)}: ${parts.filter((part) => part !== undefined).join(', ')}`;
 }

@@ -143,6 +143,15 @@ test('"Not now" takes a suggestion away', async ({ page, shellWith }) => {
   await expect(page.getByText(/Suggestion: move work to tower/)).toBeHidden();
 });
 
+test('a suggestion is declined for ever in the menu, for that host alone', async ({ page, shellWith }) => {
+  const shell = await shellWith(status({ suggestions: [suggestion] }));
+  await openView(page, shell);
+  await page.getByRole('button', { name: 'More about work' }).click();
+  await page.getByRole('menuitem', { name: 'Never suggest tower' }).press('Enter');
+  await expect.poll(() => shell.paramsOf('suggestion.dismiss')).toEqual([{ vm: vmUuid, forEver: true }]);
+  await expect(page.getByText(/Suggestion: move work to tower/)).toBeHidden();
+});
+
 test('a pairing begun at another computer asks here, and "No" pairs nothing', async ({ page, shellWith }) => {
   const shell = await shellWith(status({ hosts: [] }));
   await openView(page, shell);

@@ -40,7 +40,7 @@ Examples:
       .addArgument(new Argument('<key>', 'which').choices(preferenceKeys))
       .argument(
         '<value>',
-        'on or off; for cooldown, seconds; for departure, one of the three; for leaving, times or none',
+        'on or off; for cooldown, seconds; for departure, on, off, or seconds; for leaving, times or none',
       )
       .addHelpText(
         'after',

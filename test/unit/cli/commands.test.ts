@@ -363,7 +363,7 @@ test.each<{
     args: ['why', 'work'],
     script: { 'engine.status': () => status({ decisions: [weighed] }) },
     words:
-      /^work stays where it is: .*\n {2}What it does +cpu-bound \(ffmpeg\)\n {2}Busy for +1 min 30 s\n(?:.*\n)* {2}Chance of a loss +12 %\n$/,
+      /^work stays where it is: .*\n {2}What it does +cpu-bound \(ffmpeg\)\n {2}Work so far +1 min 30 s\n(?:.*\n)* {2}Chance of a loss +12 %\n$/,
     value: weighed,
     asked: { call: 'engine.status', params: {} },
   },

@@ -3,6 +3,7 @@ import { Autopilot, type AutopilotOptions } from '../../../main/engine/autopilot
 import { Experience } from '../../../main/engine/experience.ts';
 import { defaultSettings } from '../../../main/engine/settings.ts';
 import { type ErrorCode, HomewardError } from '../../../shared/errors.ts';
+import { cancelledByUser } from '../../../shared/machine/move-machine.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import { type Learned, nothingLearned } from '../../../shared/policy/learned.ts';
 import type { Decision } from '../../../shared/rpc.ts';
@@ -67,6 +68,22 @@ describe('the autopilot', () => {
   afterEach(() => {
     vi.useRealTimers();
   });
+
+  const other = '11111111-2222-4333-8444-555555555555';
+  const still = { underWay: () => [], isMoving: () => false, offload: async () => move() };
+  /** Busy for two minutes, whenever it is asked. */
+  const fresh = () => history([120, busy]).map((sample) => ({ ...sample, at: sample.at + Date.now() - now }));
+
+  /** A VM that works away while it is past the usual time of leaving. */
+  function away(over: Partial<AutopilotOptions>) {
+    const place = { kind: 'away', host: hostFingerprint, hostName: 'tower', since: new Date(now - 9e6).toISOString() };
+    return autopilot('automatic', {
+      fleet: { list: () => [vm({ level: 'automatic', place: place as Vm['place'] })] },
+      settings: { current: { ...defaultSettings(), policy: 'homeward' } },
+      surroundings: () => ({ leavesInS: -60 }),
+      ...over,
+    });
+  }
 
   async function seconds(pilot: Autopilot, count: number): Promise<void> {
     pilot.start();
@@ -135,9 +152,85 @@ describe('the autopilot', () => {
     expect(refusing.pilot.latest()).toMatchObject([
       { action: 'stay', reason: expect.stringContaining('cannot take it: Its owner wants no visitors. Ask them.') },
     ]);
-    const busy = autopilot('automatic', { moves: { ...moves, offload: () => says('vm-busy') } });
-    await seconds(busy.pilot, 2);
-    expect(asked).toHaveLength(3);
+    const samples = fresh;
+    const passing = autopilot('automatic', {
+      moves: { ...moves, offload: () => says('vm-busy') },
+      monitor: { samples },
+    });
+    await seconds(passing.pilot, 2);
+    expect(asked).toHaveLength(2);
+    await seconds(passing.pilot, 31);
+    expect(asked, 'what holds for the moment only is tried again soon').toHaveLength(3);
+  });
+
+  it('a way home that is refused is not asked for each second, and says why meanwhile', async () => {
+    const asked: number[] = [];
+    const refuses = () => {
+      asked.push(Date.now());
+      return Promise.reject(new HomewardError('incompatible', 'It has another name here.', { hint: 'Rename it.' }));
+    };
+    const { pilot, written } = away({ moves: { ...still, home: refuses } });
+    await seconds(pilot, 5);
+    expect(asked).toHaveLength(1);
+    expect(written).toHaveLength(1);
+    expect(pilot.latest()).toMatchObject([
+      { action: 'stay', reason: 'work could not come home a moment ago: It has another name here. Rename it.' },
+    ]);
+  });
+
+  it('what the user cancelled is not begun again for half an hour: a move out, nor a way home', async () => {
+    const cancelled = (direction: 'home' | 'out', minutesAgo: number) => {
+      const endedAt = new Date(now - minutesAgo * 60_000).toISOString();
+      const one = move({ direction, phase: 'failed', failure: cancelledByUser, askedBy: 'policy', endedAt });
+      return { append: async () => undefined, moves: () => [{ move: one, data: undefined }] };
+    };
+    const out = autopilot('automatic', { journal: cancelled('out', 10) });
+    await seconds(out.pilot, 2);
+    expect(out.offloads).toEqual([]);
+    expect(out.pilot.latest()[0]?.reason).toContain('since you called a move there off');
+    const later = autopilot('automatic', { journal: cancelled('out', 31) });
+    await seconds(later.pilot, 2);
+    expect(later.offloads).toHaveLength(1);
+
+    const homes: number[] = [];
+    const moves = { ...still, home: async () => move({ id: String(homes.push(1)) }) };
+    const back = away({ moves, journal: cancelled('home', 10) });
+    await seconds(back.pilot, 2);
+    expect(homes).toEqual([]);
+    expect(back.pilot.latest()[0]?.reason).toContain('You called its way home off');
+    await seconds(away({ moves, journal: cancelled('home', 31) }).pilot, 1);
+    expect(homes).toHaveLength(1);
+  });
+
+  it('room that a VM has just taken is not given away again before its host tells of it', async () => {
+    const arrived = (secondsAgo: number) => {
+      const endedAt = new Date(now - secondsAgo * 1_000).toISOString();
+      return {
+        append: async () => undefined,
+        moves: () => [{ move: move({ vm: other, phase: 'done', endedAt }), data: undefined }],
+      };
+    };
+    const guest = vm({ uuid: other, name: 'play', level: 'off', vcpus: 4 });
+    const fleet = { list: () => [vm({ level: 'automatic', vcpus: 1, memoryBytes: gib }), guest] };
+    const soon = autopilot('automatic', { fleet, journal: arrived(5) });
+    await seconds(soon.pilot, 1);
+    expect(soon.offloads).toEqual([]);
+    const later = autopilot('automatic', { fleet, journal: arrived(30) });
+    await seconds(later.pilot, 1);
+    expect(later.offloads).toHaveLength(1);
+  });
+
+  it('the journal does not keep what a VM runs', async () => {
+    const { pilot, decisions, written } = autopilot('suggest', {
+      settings: { current: { ...defaultSettings(), policy: 'homeward' } },
+      hosts: { list: () => [host({ facts: figures({ name: 'tower', cpuMhz: 6_000 }), benchmark: fastLink })] },
+      homeBenchmark: () => ({ ...fastLink, cpuSingleOpsPerSec: 0.4 }),
+      monitor: { samples: () => history([120, { ...busy, guestProgram: 'cc1' }]) },
+    });
+    await seconds(pilot, 1);
+    expect(decisions).toMatchObject([{ calculation: { program: 'cc1' } }]);
+    expect(written).toMatchObject([{ decision: { calculation: { kind: 'cpu-bound' } } }]);
+    expect(JSON.stringify(written)).not.toContain('cc1');
   });
 
   it('this computer is about to leave: nothing moves out, and the reason is noted', async () => {
@@ -244,7 +337,6 @@ describe('the autopilot', () => {
   });
 
   it('a fault about one VM leaves the others considered', async () => {
-    const other = '11111111-2222-4333-8444-555555555555';
     const { pilot, faults } = autopilot('suggest', {
       fleet: { list: () => [vm({ level: 'suggest' }), vm({ uuid: other, name: 'play', level: 'suggest' })] },
       monitor: {

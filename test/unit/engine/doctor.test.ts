@@ -92,6 +92,12 @@ describe('the doctor', () => {
     expect(byId(await run(), 'kvm')).toBeUndefined();
   });
 
+  it('says which host does not show how fast it is', async () => {
+    const tower = host({ facts: facts(), benchmark: { claimedOpsPerSec: 900_000 } });
+    const finding = byId(await run({ hosts: { list: () => [tower] } }), `speed-${tower.fingerprint}`);
+    expect(finding?.title).toBe(`${tower.name} does not show how fast it is`);
+  });
+
   it('says which host is slower than it says, and by how much', async () => {
     const benchmark = { cpuSingleOpsPerSec: 5_000, shownOpsPerSec: 5_000, claimedOpsPerSec: 40_000 };
     const tower = host({ facts: facts(), benchmark });
@@ -168,8 +174,8 @@ describe('the doctor', () => {
 
   it.each([
     ['silent', 'does not answer'],
-    ['nonsense', 'answers what cannot be'],
-    ['refuses', 'may tell nothing'],
+    ['nonsense', 'gives impossible answers'],
+    ['refuses', 'is not allowed to answer'],
   ] as const)('tells of a guest agent that is %s', async (trouble, words) => {
     const findings = await run({ monitor: { agentTrouble: () => trouble } });
     expect(byId(findings, `agent-${vmUuid}`)).toMatchObject({

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Experience } from '../../../main/engine/experience.ts';
+import { cancelledByUser } from '../../../shared/machine/move-machine.ts';
 import { type Learned, nothingLearned, reluctanceOf } from '../../../shared/policy/learned.ts';
 import { away, busy, host as candidate, facts as figures, history, idle, now } from '../policy/fixtures.ts';
 import { host, hostFingerprint, move, vm, vmUuid } from '../samples.ts';
@@ -95,6 +96,17 @@ describe('what the engine learns by watching', () => {
     one.noteMove(move({ startedAt, endedAt, phase: 'done', askedBy: 'policy' }), vm(), there, now);
     one.noteMove(back, vm({ place: { ...away, host: hostFingerprint } }), there, now + 60_000);
     expect(reluctanceOf(learned(), hostFingerprint, now + 60_000)).toBeCloseTo(2, 3);
+  });
+
+  it('an automatic move that the user cancels is as good as "not now"; one that failed, or was called off for another reason, is not', () => {
+    const { one, learned } = experience();
+    const out = { startedAt, endedAt, phase: 'failed', askedBy: 'policy' } as const;
+    one.noteMove(move({ ...out, failure: 'the lid was closed' }), vm(), there, now);
+    one.noteMove(move({ ...out, failure: cancelledByUser, askedBy: 'user' }), vm(), there, now);
+    one.noteMove(move({ ...out, failure: cancelledByUser, direction: 'home' }), vm(), there, now);
+    expect(reluctanceOf(learned(), hostFingerprint, now)).toBe(0);
+    one.noteMove(move({ ...out, failure: cancelledByUser }), vm(), there, now);
+    expect(reluctanceOf(learned(), hostFingerprint, now)).toBe(1);
   });
 
   it('a way home once the work is done, however quick, says nothing against the move out', () => {

@@ -130,6 +130,16 @@ describe('a host that answers', () => {
     expect(tower().benchmark).toMatchObject(scores);
   });
 
+  it('has its link measured again when that comes up anew: it may lead over another network', async () => {
+    const { bed, tower } = await linked(() => false, { 'host.facts': () => facts({ name: 'tower' }) });
+    await until(() => tower().benchmark?.linkHomeBytesPerSec !== undefined);
+    const before = tower().benchmark?.linkHomeBytesPerSec;
+    bed.server.peer(bed.laptop.fingerprint)?.drop(new HomewardError('host-unreachable', 'the network went away'));
+    await until(() => !tower().reachable);
+    await until(() => tower().reachable);
+    await until(() => tower().benchmark?.linkHomeBytesPerSec !== before);
+  });
+
   it.each([
     ['that makes the chain of hashes is believed what it shows', hashChain, 1_000],
     ['that answers something else has shown nothing', () => 'b'.repeat(64), 0],

@@ -138,6 +138,15 @@ describe('homeward, away', () => {
     expect(decision.reason).toMatch(reason);
   });
 
+  it('does not make room for others where only our own VMs keep the host busy', () => {
+    const judged = (othersBusyCores: number) => {
+      const full = host({ facts: facts({ busyCores: 4 }), othersBusyCores });
+      return decide(input({ vm: there([570, busy], [30, idle]), hosts: [full] }));
+    };
+    expect(judged(4).reason).toMatch(/others need big/);
+    expect(judged(0.2).reason).not.toMatch(/others need/);
+  });
+
   it('does not turn back for the first seconds of a run', () => {
     const reading = { ...diskBound, diskRequestsPerSec: 700, diskBytesPerSec: 7e6 };
     expect(decide(input({ vm: there([60, idle], [8, reading]) })).action).toBe('stay');

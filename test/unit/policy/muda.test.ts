@@ -210,7 +210,7 @@ const atHome: readonly Case[] = [
     says: 'the cooldown holds',
     given: { vm: vm({ lastMoveEndedAt: now - 59_000, movesRecent: 1 }) },
     action: 'stay',
-    because: /moved 59 s ago and is left alone for 60 s/,
+    because: /last move of work ended 59 s ago, and it is left alone for 60 s/,
   },
   {
     says: 'the cooldown ends',

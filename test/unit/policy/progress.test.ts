@@ -45,6 +45,23 @@ describe('what a program shows by reading its input', () => {
     expect(progress?.share).toBeLessThan(0.06);
   });
 
+  it('is nothing any more once that program has ended, and another goes on', () => {
+    const rest = history([110, { ...busy, guestProgram: 'cc1' }]);
+    const followed = (seconds: number) => [
+      ...reading(100, 1 / 105).map((sample) => ({ ...sample, at: sample.at - seconds * 1_000 })),
+      ...rest.slice(-seconds),
+    ];
+    expect(foretoldRestS(runOf(followed(10)))).toBeDefined();
+    expect(foretoldRestS(runOf(followed(60)))).toBeUndefined();
+  });
+
+  it('begins anew with another program, also where that has read more of its input', () => {
+    const both = reading(100, 1 / 400).map((sample, index) =>
+      index < 130 ? sample : { ...sample, guestProgram: 'tar', guestProgress: 0.5 + (index - 130) / 600 },
+    );
+    expect(runOf(both).progress).toMatchObject({ program: 'tar', firstShare: 0.5 });
+  });
+
   it('outweighs what is known of other runs, and leaves them a word', () => {
     const outcomes = foretold(restOf(undefined, 100), 20);
     expect(outcomes.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1);

@@ -23,6 +23,15 @@ describe('a host’s word on its speed', () => {
     });
   });
 
+  it('counts for nothing where it has twice refused to show it, until it does', () => {
+    const twice = lookedAt(lookedAt());
+    expect(believed(claimed, lookedAt())).toEqual(claimed);
+    expect(believed(claimed, twice)).toEqual({ memcpyBytesPerSec: 5e9, claimedOpsPerSec: 30_000 });
+    expect(believed({}, twice)).toEqual({});
+    expect(believed(claimed, lookedAt(twice, 25_000))).toEqual({ ...claimed, shownOpsPerSec: 25_000 });
+    expect(isLookDue(facts({ cores: 4, busyCores: 1 }), 30_000, twice, 31_000), 'it is asked again').toBe(true);
+  });
+
   it('is not needed where it has shown some', () => {
     expect(believed({}, lookedAt(undefined, 3_000))).toEqual({ cpuSingleOpsPerSec: 3_000, shownOpsPerSec: 3_000 });
   });
