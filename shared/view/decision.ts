@@ -1,7 +1,7 @@
 import type { Decision, LogEntry, Pairing } from '../rpc.ts';
 import { moveLine, moveSummary } from './move.ts';
 import type { Figure } from './timeline.ts';
-import { formatBytes, formatCode, formatDuration, sentence } from './units.ts';
+import { count, formatBytes, formatCode, formatDuration, sentence } from './units.ts';
 
 /** A decision as a sentence with its reason, and what it is expected to bring. */
 export function decisionSentence(decision: Decision): string {
@@ -25,10 +25,9 @@ function headline(decision: Decision): string {
   }
 }
 
-/** The name of a VM is written as it is, also where it begins the sentence. */
+/** A reason stands alone in the journal and names the VM; here its name has just been said. */
 function reasonOf({ reason, vmName }: Decision): string {
-  const said = sentence(reason);
-  return reason.startsWith(vmName) ? vmName + said.slice(vmName.length) : said;
+  return sentence(reason.startsWith(`${vmName} `) ? `it${reason.slice(vmName.length)}` : reason);
 }
 
 /** "Expected gain about 8 min, cost about 40 s.", as far as it is known; empty where it is not. */
@@ -62,7 +61,7 @@ export function calculationFigures({ calculation, hostName }: Decision): Figure[
     value === undefined ? [] : [{ label, value: words(value) }];
   const atMost = moveAtMostS === undefined ? '' : `, at most ${span(moveAtMostS)}`;
   const bytes = moveBytes === undefined ? '' : `, ${formatBytes(moveBytes)}`;
-  const earlier = runsKnown < 1 ? 'no earlier run is known' : `from ${Math.round(runsKnown)} earlier runs`;
+  const earlier = runsKnown < 1 ? 'no earlier run is known' : `from ${count(Math.round(runsKnown), 'earlier run')}`;
   const known = inputRead === undefined ? earlier : `${Math.round(100 * inputRead)} % of its input is read`;
   return [
     { label: 'What it does', value: program === undefined ? kind : `${kind} (${program})` },

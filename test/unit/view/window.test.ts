@@ -308,7 +308,7 @@ test('a host’s figures are what it told and what was measured', () => {
     'Runs VMs with': 'emulation',
     'Post-copy': 'not possible: the kernel forbids it',
     'Link now': '↑ 1.0 MiB/s ↓ 0 B/s',
-    'One core': '2,400 thousand steps/s',
+    'One core': '2.4 million steps/s',
     'Link there': '100 MiB/s',
   });
 });

@@ -278,6 +278,7 @@ test.each<[Partial<Decision>, string, string | undefined]>([
   [{ action: 'home', outcome: 'suggested' }, 'Suggestion: bring work home. CPU-bound for 20 s.', 'homeward home work'],
   [{ action: 'home', outcome: 'noted' }, 'work would come home: CPU-bound for 20 s.', undefined],
   [{ action: 'stay', reason: 'load is falling' }, 'work stays where it is: Load is falling.', undefined],
+  [{ action: 'stay', reason: 'work has been busy.' }, 'work stays where it is: It has been busy.', undefined],
   [
     { expectedGainS: 90, expectedCostS: 12 },
     'work moves away: CPU-bound for 20 s. Expected gain about 1 min 30 s, cost about 12 s.',
