@@ -1,7 +1,7 @@
 import type { Place } from '../../shared/model/vm.ts';
-import { type Connection, type DomainStats, readDomain } from '../libvirt/index.ts';
+import { type Connection, type DomainStats, domainState, readDomain } from '../libvirt/index.ts';
 import { deflatesAtNeed, SelfBallooning } from '../memory/index.ts';
-import { inWords, VisitRecord } from '../migrate/index.ts';
+import { inWords, isInPostCopy, VisitRecord } from '../migrate/index.ts';
 import type { Journal } from './journal.ts';
 import type { Logger } from './log.ts';
 import type { Moves } from './moves.ts';
@@ -50,7 +50,9 @@ export function balloonAway(rooms: AwayBalloonRooms): () => Promise<void> {
     const { currentBytes } = stats.balloon;
     if (known === undefined || currentBytes === undefined) return;
     const { visit, fullBytes, isSafe } = known;
-    const mode = moves.isMoving(uuid) ? 'guard' : settings.current.balloon && isSafe ? 'balloon' : 'off';
+    // libvirt gives and takes nothing of a VM that it holds for half-way gone, as after a switch that failed.
+    const isHalfGone = isInPostCopy(domainState(stats.stateNumber ?? 0, stats.stateReason ?? 0));
+    const mode = moves.isMoving(uuid) || isHalfGone ? 'guard' : settings.current.balloon && isSafe ? 'balloon' : 'off';
     void ballooning.look({ uuid, visit, memory: { ...stats.balloon, currentBytes }, fullBytes, mode, connect });
   });
   return () => {

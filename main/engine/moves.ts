@@ -6,7 +6,7 @@ import type { VisitEnd } from '../../shared/model/visit-end.ts';
 import type { Place, Vm } from '../../shared/model/vm.ts';
 import type { Plan } from '../../shared/rpc.ts';
 import type { HostLink } from '../link/index.ts';
-import { steadyStats } from '../memory/index.ts';
+import { hasBalloon, steadyStats } from '../memory/index.ts';
 import {
   type LocalVm,
   MoveEffects,
@@ -105,7 +105,9 @@ export class Moves {
         visit: randomBytes(16).toString('hex'),
         migrationFolder: `/tmp/homeward-${randomBytes(8).toString('hex')}`,
         homeXml,
-        balloonBytes: (await steadyStats(local.connection, vm.uuid, vm.memoryBytes)).currentBytes,
+        ...(hasBalloon(homeXml)
+          ? { balloonBytes: (await steadyStats(local.connection, vm.uuid, vm.memoryBytes)).currentBytes }
+          : {}),
       };
       return this.#run(vm, 'out', host, record, local, plan, asked);
     });

@@ -38,6 +38,6 @@ export { type ConnectOptions, Libvirt } from './libvirt.ts';
 export type { MigrateFlag, MigrateRequest } from './migrate.ts';
 export { reportFailure } from './open.ts';
 export type { CpuComparison, CpuTarget, DomainSummary, NodeInfo, Versions } from './operations.ts';
-export type { DomainReason, DomainState, DomainStateName } from './state.ts';
+export { type DomainReason, type DomainState, type DomainStateName, domainState } from './state.ts';
 export type { BlockStats, DomainStats, MemoryStats, NetStats, StatsGroup, VcpuStats } from './stats.ts';
 export { XmlError } from './xml.ts';

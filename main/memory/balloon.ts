@@ -10,11 +10,6 @@ const nudgeBytes = 1024 * 1024;
 /** A driver takes a mebibyte in some milliseconds, under emulation too. */
 const nudgeMs = 500;
 
-/** What the balloon driver says now; only `currentBytes` where the guest is silent. */
-async function balloonStats(connection: Connection, uuid: string): Promise<BalloonStats> {
-  return statsOf(await connection.memoryStats(uuid));
-}
-
 /**
  * Asks the guest for memory down to `targetBytes` and waits while it gives; never an error when the guest
  * keeps some: the balloon is a request. The caller has written down the size to restore before calling.
@@ -30,10 +25,10 @@ export async function shrink(
   let least = Number.POSITIVE_INFINITY;
   let leastAt = startedAt;
   while (!signal.aborted && Date.now() - startedAt < longestMs) {
-    const { currentBytes } = await balloonStats(connection, uuid);
-    if (currentBytes <= targetBytes) return;
-    if (currentBytes < least) {
-      least = currentBytes;
+    const { actualBytes = 0 } = await connection.memoryStats(uuid);
+    if (actualBytes <= targetBytes) return;
+    if (actualBytes < least) {
+      least = actualBytes;
       leastAt = Date.now();
     } else if (Date.now() - leastAt > stalledMs) return;
     await new Promise((resolve) => setTimeout(resolve, pollMs));
@@ -61,7 +56,7 @@ export async function offerAnew(connection: Pick<Connection, 'setMemory'>, uuid:
   await connection.setMemory(uuid, bytes);
 }
 
-/** As `restore`, for a guest that is being migrated: libvirt changes nothing of it then, QEMU does. */
+/** As `restore`, for a guest that is being migrated, or that libvirt holds for half-way gone: it changes nothing of it then, QEMU does. */
 export async function giveOnTheMove(
   connection: Connection,
   uuid: string,
@@ -74,28 +69,33 @@ export async function giveOnTheMove(
 /**
  * Figures of one moment. While the balloon of a guest moves, its size and what the guest last said of itself do not belong
  * together, and what is in use cannot be told from them: it is waited, a few seconds at most, until it has kept its size
- * over a report. A guest that has all of `fullBytes` is not waited for.
+ * over a report. A guest that has all of `fullBytes` is not waited for; one without a balloon always has.
  */
 export async function steadyStats(connection: Connection, uuid: string, fullBytes: number): Promise<BalloonStats> {
   const startedAt = Date.now();
   let stats = await connection.memoryStats(uuid);
-  while ((stats.actualBytes ?? 0) < fullBytes && Date.now() - startedAt < steadyWaitMs) {
+  while ((stats.actualBytes ?? fullBytes) < fullBytes && Date.now() - startedAt < steadyWaitMs) {
     await new Promise((resolve) => setTimeout(resolve, pollMs));
     const before = stats;
     stats = await connection.memoryStats(uuid);
     if (stats.actualBytes === before.actualBytes && stats.lastUpdateS !== before.lastUpdateS) break;
   }
-  return statsOf(stats);
+  return statsOf(stats, fullBytes);
 }
 
-function statsOf(stats: MemoryStats): BalloonStats {
+function statsOf(stats: MemoryStats, fullBytes: number): BalloonStats {
   return {
-    currentBytes: stats.actualBytes ?? 0,
+    currentBytes: stats.actualBytes ?? fullBytes,
     residentBytes: stats.rssBytes,
     availableBytes: stats.availableBytes,
     usableBytes: stats.usableBytes,
     unusedBytes: stats.unusedBytes,
   };
+}
+
+/** Without one, a guest has all of its memory at any time, and libvirt refuses to give or to take any. */
+export function hasBalloon(domainXml: string): boolean {
+  return readDomain(domainXml).balloon !== undefined;
 }
 
 /** Whether the kernel of a guest takes memory back from its balloon before it would kill a process; else none is taken. */

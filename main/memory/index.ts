@@ -1,2 +1,11 @@
-export { deflatesAtNeed, hasMemory, offerAnew, restore, shrink, steadyStats } from './balloon.ts';
+export {
+  deflatesAtNeed,
+  giveOnTheMove,
+  hasBalloon,
+  hasMemory,
+  offerAnew,
+  restore,
+  shrink,
+  steadyStats,
+} from './balloon.ts';
 export { SelfBallooning } from './self-ballooning.ts';

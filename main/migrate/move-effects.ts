@@ -6,9 +6,9 @@ import { type BalloonStats, usedBytes } from '../../shared/plan/balloon.ts';
 import { type MovePlan, outOfTime, planned } from '../../shared/plan/homecoming.ts';
 import { PlanWatch } from '../../shared/plan/plan-watch.ts';
 import type { VisitPaths, VisitRequest } from '../../shared/wire.ts';
-import { type Connection, type MigrateFlag, placeDomain } from '../libvirt/index.ts';
+import { type Connection, type MigrateFlag, placeDomain, readDomain } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
-import { deflatesAtNeed, shrink, steadyStats } from '../memory/index.ts';
+import { deflatesAtNeed, hasBalloon, shrink, steadyStats } from '../memory/index.ts';
 import { measureDirtyRate } from '../monitor/index.ts';
 import type { LocalVm } from './local-vm.ts';
 import { migrationStatus } from './migration-status.ts';
@@ -76,7 +76,8 @@ export class MoveEffects implements Effects {
     const { vm, direction } = this.#options;
     const source = await this.#whereabouts.source(run);
     const measuring = this.#measureDirtyRate(source);
-    const steady = steadyStats(source, vm.uuid, run.data.record.balloonBytes ?? 0);
+    const { homeXml, balloonBytes } = run.data.record;
+    const steady = steadyStats(source, vm.uuid, balloonBytes ?? readDomain(homeXml).currentMemoryBytes);
     const parts = await Promise.allSettled([
       steady.then((stats) => run.note({ memoryBytes: usedBytes(stats) })),
       this.#prepareDestination(run),
@@ -91,7 +92,7 @@ export class MoveEffects implements Effects {
     if (plan.mode === 'safe-end') return run.post({ kind: 'cancel', reason: outOfTime });
     if (direction === 'out') return;
     // The most of it may have gone while it was away, and is given back all the same.
-    await run.remember({ balloonBytes: run.data.record.balloonBytes ?? stats.currentBytes });
+    if (hasBalloon(homeXml)) await run.remember({ balloonBytes: balloonBytes ?? stats.currentBytes });
     if (plan.balloon !== undefined) await this.#shrink(run, source, stats, plan.balloon.targetBytes, measuring);
     await vm.disk.allow('home');
   }

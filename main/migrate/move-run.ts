@@ -237,7 +237,12 @@ export class MoveRun {
         // A preparation that is still under way would build up again what settling takes down.
         await this.#preparing.catch(() => undefined);
         return this.#until(async () => {
-          await this.#effects.settle(this);
+          let settled: MoveState;
+          do {
+            settled = this.state;
+            await this.#effects.settle(this);
+            // Given up meanwhile, it is another end that is to be settled.
+          } while (this.state !== settled);
           this.post({ kind: 'settled' });
         });
       default:

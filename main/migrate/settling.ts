@@ -1,7 +1,7 @@
 import type { MoveState } from '../../shared/machine/move-machine.ts';
 import type { Connection } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
-import { restore } from '../memory/index.ts';
+import { giveOnTheMove, restore } from '../memory/index.ts';
 import type { LocalVm } from './local-vm.ts';
 import type { MoveRun } from './move-run.ts';
 import { isInPostCopy, see } from './seen.ts';
@@ -21,6 +21,7 @@ export interface SettlingOptions {
 }
 
 const visitEndTimeoutMs = 60_000;
+const giveDeadlineMs = 10_000;
 /** A QEMU that waits for a page hears no signal but the last, which libvirt sends after ten seconds. */
 const destroyDeadlineMs = 25_000;
 
@@ -38,7 +39,6 @@ export class Settling {
     const { outcome, direction } = run.state;
     const endsAway = outcome !== 'lost' && (direction === 'out') === (outcome === 'done');
     if (endsAway) {
-      if (direction === 'home') await this.#restoreBalloon(run, await visitLink.connection());
       await vm.disk.revoke('home');
       // A client that died between finish and confirm leaves the handed-over source stopped at home.
       if (direction === 'out') await removeStopped(vm);
@@ -46,6 +46,7 @@ export class Settling {
         await removeReceiver(vm);
         await wakeStopped(await visitLink.connection(), vm.uuid);
       }
+      if (direction === 'home') await this.#restoreBalloon(run, await visitLink.connection());
       return;
     }
     // The VM is at home, or nowhere: the visitor is fenced before home may write again.
@@ -56,11 +57,12 @@ export class Settling {
       await removeRest(vm, run.state);
       await this.#options.recordPlace(run);
     }
+    // It runs with little already, and the host may be slow to answer.
+    const givenBytes = await this.#restoreBalloon(run, vm.connection);
+    if (givenBytes !== undefined) this.#options.balloonGiven(givenBytes);
     // A receiver that has never run must not begin to when the source goes on; one that cannot be met is fenced.
     await this.#endVisit();
     if (run.state.resumeSource === true) await wakeStopped(vm.connection, vm.uuid);
-    const givenBytes = await this.#restoreBalloon(run, vm.connection);
-    if (givenBytes !== undefined) this.#options.balloonGiven(givenBytes);
   }
 
   /** An unreachable host ends a visit without a VM by itself; a fenced one is ended when it is met again. */
@@ -79,7 +81,9 @@ export class Settling {
     const { uuid } = this.#options.vm;
     // A guest that has shut down meanwhile begins anew with all of its memory.
     if ((await see(connection, uuid, false)) === 'absent') return undefined;
-    await restore(connection, uuid, balloonBytes);
+    if (isInPostCopy(await connection.state(uuid))) {
+      await giveOnTheMove(connection, uuid, balloonBytes, giveDeadlineMs);
+    } else await restore(connection, uuid, balloonBytes);
     return balloonBytes;
   }
 }

@@ -112,8 +112,9 @@ export function isCancellable(state: MoveState): boolean {
 }
 
 /** Where home has no whole VM that could go on: that one is cancelled instead. */
-export function canGiveUp({ phase, flipped, handedOver, direction }: MoveState): boolean {
+export function canGiveUp({ phase, flipped, handedOver, direction, outcome }: MoveState): boolean {
   const isNotHome = flipped || handedOver === true || direction === 'home';
+  if (phase === 'settling') return direction === 'home' && outcome === 'failed';
   return phase === 'paused' || (isNotHome && ['copying', 'postcopy', 'recovering'].includes(phase));
 }
 
@@ -150,9 +151,7 @@ export function step(state: MoveState, event: MoveEvent): Step {
     case 'link-up':
       return state.phase === 'paused' && !state.looking ? look(state) : stay(state);
     case 'given-up':
-      return canGiveUp(state)
-        ? settleAs({ ...state, looking: false, givenUp: true, failure: givenUp }, 'lost')
-        : stay(state);
+      return canGiveUp(state) ? giveUp(state) : stay(state);
     case 'place-recorded':
       return state.phase === 'switched'
         ? go({ ...state, outcome: 'done' }, 'settling', { kind: 'settle' })
@@ -272,6 +271,12 @@ function switched(state: MoveState): Step {
 
 function stayed(state: MoveState, failure: string): Step {
   return settleAs({ ...state, failure }, 'failed');
+}
+
+function giveUp(state: MoveState): Step {
+  const lost = settleAs({ ...state, looking: false, givenUp: true, failure: givenUp }, 'lost');
+  // Settling is under way: what is to be settled is another thing from now on.
+  return state.phase === 'settling' ? stay(lost.state) : lost;
 }
 
 function settleAs(state: MoveState, outcome: Outcome): Step {

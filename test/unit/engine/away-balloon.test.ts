@@ -20,7 +20,7 @@ const homeXml = (autodeflate: string): string =>
    <devices><memballoon model='virtio'${autodeflate}/></devices></domain>`;
 const isSafe = " autodeflate='on'";
 
-/** A VM away that has 1 GiB now and uses little of it; what is asked of it, in MiB. */
+/** A VM away that has 1 GiB now and uses little of it; what is asked of it, in MiB; negative where QEMU itself was asked. */
 async function bed(given: {
   readonly place?: Place;
   readonly autodeflate?: string;
@@ -41,6 +41,10 @@ async function bed(given: {
   const ask = Promise.withResolvers<void>();
   const connection = {
     setMemoryStatsPeriod: async () => undefined,
+    qemuMonitorCommand: async (_uuid: string, { arguments: { value } }: { arguments: { value: number } }) => {
+      asked.push(-value / MiB);
+      ask.resolve();
+    },
     setMemory: async (_uuid: string, bytes: number) => {
       asked.push(bytes / MiB);
       ask.resolve();
@@ -53,9 +57,14 @@ async function bed(given: {
   const settings = { current: { ...defaultSettings(), balloon: given.on ?? true } };
   const moves = { isMoving: () => given.moving ?? false };
   const stop = balloonAway({ onAway, journal, moves, settings, log: createLog({ level: 'silent' }) });
-  const tell = (stateNumber = 1): void => {
-    const balloon = { currentBytes: 1024 * MiB, availableBytes: 4096 * MiB, usableBytes: 900 * MiB, lastUpdateS: 1 };
-    const stats: DomainStats = { stateNumber, vcpus: [], blocks: [], nets: [], balloon };
+  const tell = (stateNumber = 1, stateReason = 1, usableMiB = 900): void => {
+    const balloon = {
+      currentBytes: 1024 * MiB,
+      availableBytes: 4096 * MiB,
+      usableBytes: usableMiB * MiB,
+      lastUpdateS: 1,
+    };
+    const stats: DomainStats = { stateNumber, stateReason, vcpus: [], blocks: [], nets: [], balloon };
     hear(vmUuid, stats, async () => connection);
   };
   return { asked, tell, stop, ask: ask.promise };
@@ -101,3 +110,18 @@ it.each([
   expect(asked).toEqual([]);
   await stop();
 });
+
+/** virDomainRunningReason: post-copy failed. */
+it.each([
+  [11, 900, []],
+  [11, 8, [-4096]],
+])(
+  'of a VM that libvirt holds for half-way gone (%i) with %i MiB usable, nothing is taken',
+  async (reason, usable, given) => {
+    const { asked, tell, stop } = await bed({ balloonBytes: 4096 * MiB });
+    tell(1, reason, usable);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(asked).toEqual(given);
+    await stop();
+  },
+);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Connection } from '../../../main/libvirt/index.ts';
+import type { Connection, DomainState } from '../../../main/libvirt/index.ts';
 import { MoveEffects, type MoveRun } from '../../../main/migrate/index.ts';
 import { MiB, vmUuid } from '../samples.ts';
 
@@ -8,6 +8,9 @@ type Options = ConstructorParameters<typeof MoveEffects>[0];
 interface Given {
   readonly mayShrink?: boolean;
   readonly autodeflate?: 'on' | 'off';
+  readonly model?: 'virtio' | 'none';
+  /** What libvirt holds a VM for at its host. */
+  readonly away?: DomainState;
   readonly outcome?: 'done' | 'failed' | 'lost';
   /** At home, once it has come. */
   readonly state?: 'running' | 'shutoff';
@@ -21,6 +24,8 @@ function comingHome({
   autodeflate = 'on',
   outcome = 'done',
   state = 'running',
+  model = 'virtio',
+  away: awayState = { state: 'running', reason: 'running-booted' },
   balloonBytes,
 }: Given) {
   const done: string[] = [];
@@ -31,6 +36,7 @@ function comingHome({
       memoryStats: async () => {
         reports += 1;
         const usableBytes = currentBytes - 300 * MiB;
+        if (model === 'none') return { rssBytes: 900 * MiB };
         return { actualBytes: currentBytes, availableBytes: 980 * MiB, usableBytes, lastUpdateS: reports };
       },
       setMemory: async (_uuid: string, bytes: number) => {
@@ -38,8 +44,9 @@ function comingHome({
         currentBytes = bytes;
         done.push(`${where} ${bytes / MiB}`);
       },
-      state: async () =>
-        where === 'home' ? { state, reason: 'unknown' } : { state: 'running', reason: 'running-booted' },
+      state: async () => (where === 'home' ? { state, reason: 'unknown' } : awayState),
+      qemuMonitorCommand: async (_uuid: string, command: { execute: string; arguments: { value: number } }) =>
+        done.push(`${where} by QEMU ${command.arguments.value / MiB}`),
       startDirtyRateCalc: () => Promise.reject(new Error('not asked here')),
     }) as unknown as Connection;
   const away = connection('away');
@@ -61,7 +68,7 @@ function comingHome({
     balloonGiven: (bytes: number) => done.push(`given ${bytes / MiB}`),
     visitEnded: async () => undefined,
   } as unknown as Options);
-  const balloon = `<devices><memballoon model='virtio' autodeflate='${autodeflate}'/></devices>`;
+  const balloon = `<devices><memballoon model='${model}' autodeflate='${autodeflate}'/></devices>`;
   const homeXml = `<domain type='kvm'><name>work</name><memory unit='MiB'>1024</memory>${balloon}</domain>`;
   const data = { record: { homeXml, ...(balloonBytes === undefined ? {} : { balloonBytes }) } };
   const run = {
@@ -109,4 +116,14 @@ it('a guest that shut down just after it had come is given nothing, and its move
 
 it('a VM that is lost is asked nothing', async () => {
   expect(await balloonOn({ ...all, outcome: 'lost' })).toEqual(['written down 1024', 'away 332']);
+});
+
+it('a VM without a balloon is asked nothing, and nothing is given back to it', async () => {
+  expect(await balloonOn({ model: 'none' })).toEqual([]);
+});
+
+it('one that libvirt holds for half-way gone after its switch failed has its memory back from QEMU', async () => {
+  const away: DomainState = { state: 'running', reason: 'running-postcopy-failed' };
+  const done = await balloonOn({ ...all, outcome: 'failed', away });
+  expect(done).toEqual(['written down 1024', 'away 332', 'away by QEMU 1024']);
 });

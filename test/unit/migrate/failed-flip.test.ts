@@ -57,7 +57,9 @@ async function settle(direction: Direction, receiver: DomainState, hostAnswers =
   const end = (where: string, state: DomainState) => ({
     state: async () => state,
     destroy: note(`destroy ${where}`),
-    qemuMonitorCommand: note(`wake ${where}`),
+    qemuMonitorCommand: async (_uuid: string, { execute }: { execute: string }) => {
+      if (execute !== 'query-migrate') did.push(`${execute === 'cont' ? 'wake' : execute} ${where}`);
+    },
   });
   const effects = new MoveEffects({
     link: {
@@ -76,7 +78,7 @@ async function settle(direction: Direction, receiver: DomainState, hostAnswers =
     visitEnded: note('visit ended'),
   } as unknown as ConstructorParameters<typeof MoveEffects>[0]);
   const state = { phase: 'settling', direction, flipped: true, outcome: 'failed', resumeSource: true };
-  await effects.settle({ data: {}, state } as unknown as MoveRun);
+  await effects.settle({ data: direction === 'home' ? { balloonBytes: 1 } : {}, state } as unknown as MoveRun);
   return did;
 }
 
@@ -91,7 +93,7 @@ describe('a source whose flip failed goes on only after its receiver', () => {
   });
 
   it('is fenced and ended at home', async () => {
-    expect(await settle('home', incoming)).toEqual(['revoke home', 'destroy home', 'wake away']);
-    expect(await settle('home', gone)).toEqual(['revoke home', 'wake away']);
+    expect(await settle('home', incoming)).toEqual(['revoke home', 'destroy home', 'wake away', 'balloon away']);
+    expect(await settle('home', gone)).toEqual(['revoke home', 'wake away', 'balloon away']);
   });
 });

@@ -46,6 +46,30 @@ it('a flip is not asked for once the move is called off', async () => {
   await vi.waitFor(() => expect(did).toEqual(['journal', 'abort']));
 });
 
+it('a move home that is given up while it settles is settled anew, as lost', async () => {
+  const settled: (string | undefined)[] = [];
+  const tried = Promise.withResolvers<void>();
+  const effects = {
+    settle: async ({ state }: MoveRun) => {
+      settled.push(state.outcome);
+      tried.resolve();
+      // The host has gone for good half-way.
+      if (state.outcome === 'failed') await new Promise((resolve) => setTimeout(resolve, 20));
+    },
+  } as unknown as Effects;
+  const state: MoveState = { ...copying, phase: 'settling', direction: 'home', outcome: 'failed' };
+  const run = new MoveRun(move({ phase: 'settling' }), { state } as unknown as MoveData, effects, {
+    journal: async () => undefined,
+    changed: () => undefined,
+    failed: () => undefined,
+  });
+  run.post({ kind: 'engine-restarted' });
+  await tried.promise;
+  run.giveUp();
+  expect((await run.ended).phase).toBe('lost');
+  expect(settled).toEqual(['failed', 'lost']);
+});
+
 /** What an engine does with a call that an earlier one has left running, before it gives up waiting. */
 async function takenUp(
   state: MoveState,
