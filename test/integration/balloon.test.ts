@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { Scene } from '../testbed/index.ts';
 
 const MiB = 1024 * 1024;
@@ -69,4 +69,18 @@ describe('a VM that lends its memory while it is away', () => {
     const { grab_errors, hold_errors, disk_errors } = await scene.observer.report();
     expect({ grab_errors, hold_errors, disk_errors }).toEqual({ grab_errors: 0, hold_errors: 0, disk_errors: 0 });
   });
+});
+
+it('a VM without a balloon moves out, comes home and has left nothing unsettled', async () => {
+  const scene = await Scene.set({ guest: { balloon: 'none' } });
+  onTestFinished(() => scene.close());
+  for (const [direction, there] of [
+    ['out', 'workstation'],
+    ['home', 'laptop'],
+  ] as const) {
+    const move = await scene.laptop.move(direction, scene.guest.name);
+    expect(move).toMatchObject({ phase: 'done' });
+    expect(move.memoryBytes).toBeGreaterThan(0);
+    await scene.observer.nextBeat({ host: there, timeoutMs: 10_000 });
+  }
 });

@@ -19,6 +19,8 @@ export interface GuestSpec {
   readonly dataMiB?: number;
   /** `user` is libvirt's user-mode NIC (slirp), the default. */
   readonly nic?: 'user' | 'none';
+  /** Default `virtio`. */
+  readonly balloon?: 'virtio' | 'none';
 }
 
 /** A VM as its owner had it before Homeward came: a qcow2 file, a user-mode NIC, a plain balloon. */
@@ -88,7 +90,7 @@ function domainXml(guest: Guest, spec: GuestSpec): string {
     ${channel(guest.beatPath, 'homeward.beat')}
     ${channel(guest.controlPath, 'homeward.control')}
     ${spec.system === 'debian' ? "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>" : ''}
-    <memballoon model='virtio'/>
+    <memballoon model='${spec.balloon ?? 'virtio'}'/>
   </devices>
 </domain>
 `;
