@@ -16,6 +16,7 @@ import {
   parseMoveData,
   VisitRecord,
 } from '../migrate/index.ts';
+import { bootId } from '../process/index.ts';
 import { type Away, endedUnknown, takeBack } from './ended-visit.ts';
 import type { Fleet } from './fleet.ts';
 import { goOn } from './go-on.ts';
@@ -294,7 +295,7 @@ export class Moves {
       deadlineMs: asked.deadlineMs,
       pausesWhenLate: asked.pausesWhenLate,
     };
-    const run = await this.#build(move, { record }, local, host, terms);
+    const run = await this.#build(move, { record, bootId: await bootId() }, local, host, terms);
     try {
       await run.begin();
     } catch (thrown) {

@@ -10,6 +10,7 @@ import { type Connection, type MigrateFlag, placeDomain } from '../libvirt/index
 import type { HostLink } from '../link/index.ts';
 import { deflatesAtNeed, shrink, steadyStats } from '../memory/index.ts';
 import { measureDirtyRate } from '../monitor/index.ts';
+import { HomeGate } from './home-gate.ts';
 import type { LocalVm } from './local-vm.ts';
 import { migrationStatus } from './migration-status.ts';
 import type { Effects, MoveRun } from './move-run.ts';
@@ -51,13 +52,15 @@ export class MoveEffects implements Effects {
   #plan: MovePlan | undefined;
   #finishNowAsked: () => boolean = () => false;
   #flipAsked = false;
+  readonly #gate: HomeGate;
   readonly #whereabouts: Whereabouts;
   readonly #settling: Settling;
 
   /** @param patienceMs of `Whereabouts` */
   constructor(options: MoveEffectsOptions, patienceMs?: number) {
     this.#options = options;
-    this.#whereabouts = new Whereabouts(options, patienceMs);
+    this.#gate = new HomeGate(options.vm);
+    this.#whereabouts = new Whereabouts({ ...options, gate: this.#gate }, patienceMs);
     this.#settling = new Settling(options);
     const { direction, deadlineMs, pausesWhenLate, postcopyObstacle, guestBytesPerSec, linkStableMs } = options;
     this.#watch = new PlanWatch({
@@ -74,6 +77,7 @@ export class MoveEffects implements Effects {
 
   async prepare(run: MoveRun): Promise<void> {
     const { vm, direction } = this.#options;
+    this.#gate.watch(run);
     const source = await this.#whereabouts.source(run);
     const measuring = this.#measureDirtyRate(source);
     const steady = steadyStats(source, vm.uuid, run.data.record.balloonBytes ?? 0);
@@ -237,6 +241,7 @@ export class MoveEffects implements Effects {
   }
 
   look(run: MoveRun): Promise<Extract<MoveEvent, { kind: 'seen' }>> {
+    this.#gate.watch(run);
     return this.#whereabouts.look(run);
   }
 
@@ -249,8 +254,9 @@ export class MoveEffects implements Effects {
     await this.#options.recordPlace(run);
   }
 
-  settle(run: MoveRun): Promise<void> {
-    return this.#settling.settle(run);
+  async settle(run: MoveRun): Promise<void> {
+    await this.#gate.leave();
+    await this.#settling.settle(run);
   }
 
   #request(): VisitRequest {

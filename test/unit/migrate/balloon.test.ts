@@ -40,6 +40,7 @@ function comingHome({
       },
       state: async () =>
         where === 'home' ? { state, reason: 'unknown' } : { state: 'running', reason: 'running-booted' },
+      onEvent: () => () => undefined,
       startDirtyRateCalc: () => Promise.reject(new Error('not asked here')),
     }) as unknown as Connection;
   const away = connection('away');

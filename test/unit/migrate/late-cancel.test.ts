@@ -71,6 +71,7 @@ async function takenUp(
     vm: {
       uuid: 'u',
       connection: {
+        onEvent: () => () => undefined,
         abortJob: async () => void did.add('abort'),
         startPostCopy: async () => void did.add('flip'),
         ...home,
