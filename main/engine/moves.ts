@@ -13,6 +13,7 @@ import {
   type MoveEffectsOptions,
   MoveRun,
   type MoveSink,
+  needNoneHere,
   parseMoveData,
   VisitRecord,
 } from '../migrate/index.ts';
@@ -135,12 +136,13 @@ export class Moves {
           hint: `Start it here: homeward restart-here ${vm.name}`,
         });
       }
+      const local = await this.#options.fleet.local(vm);
+      await needNoneHere(local);
       await this.#options.fleet.putBack(vm);
       const place = this.#options.journal.place(vm.uuid)?.place;
       // Paused while this computer was away, it would be so at home.
       if (place?.kind === 'away' && place.pausedSince !== undefined) await goOn(this.#options, vm.uuid, place);
       const plan = await this.#possible(vm, 'home', host);
-      const local = await this.#options.fleet.local(vm);
       const { deadlineMs } = asked;
       const left =
         deadlineMs === undefined ? {} : { deadlineMs: Math.max(0, deadlineMs - (performance.now() - askedMs)) };

@@ -14,6 +14,7 @@ import { HomeGate } from './home-gate.ts';
 import type { LocalVm } from './local-vm.ts';
 import { migrationStatus } from './migration-status.ts';
 import type { Effects, MoveRun } from './move-run.ts';
+import { needNoneHere } from './none-here.ts';
 import { needWhatWasAsked } from './offer.ts';
 import { probe } from './probe.ts';
 import { follow } from './progress.ts';
@@ -97,6 +98,8 @@ export class MoveEffects implements Effects {
     // The most of it may have gone while it was away, and is given back all the same.
     await run.remember({ balloonBytes: run.data.record.balloonBytes ?? stats.currentBytes });
     if (plan.balloon !== undefined) await this.#shrink(run, source, stats, plan.balloon.targetBytes, measuring);
+    // Once more: shrinking takes its time.
+    await needNoneHere(vm);
     await vm.disk.allow('home');
   }
 

@@ -117,7 +117,7 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
     lookAgain: () => undefined,
     local: async () => {
       if (given.broken?.('serve') === true) throw new Error('serve does not work');
-      return { disk, connection } as unknown as LocalVm;
+      return { uuid: vmUuid, name: 'work', uri: 'qemu:///session', disk, connection } as unknown as LocalVm;
     },
     need: current,
     needReady: unused,

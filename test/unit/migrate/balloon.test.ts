@@ -26,6 +26,7 @@ function comingHome({
   const done: string[] = [];
   let currentBytes = 700 * MiB;
   let reports = 0;
+  let come = false;
   const connection = (where: string): Connection =>
     ({
       memoryStats: async () => {
@@ -38,8 +39,10 @@ function comingHome({
         currentBytes = bytes;
         done.push(`${where} ${bytes / MiB}`);
       },
-      state: async () =>
-        where === 'home' ? { state, reason: 'unknown' } : { state: 'running', reason: 'running-booted' },
+      state: async () => {
+        if (where === 'away') return { state: 'running', reason: 'running-booted' };
+        return { state: come ? state : 'shutoff', reason: 'unknown' };
+      },
       onEvent: () => () => undefined,
       startDirtyRateCalc: () => Promise.reject(new Error('not asked here')),
     }) as unknown as Connection;
@@ -72,12 +75,16 @@ function comingHome({
       if (more.balloonBytes !== undefined) done.push(`written down ${more.balloonBytes / MiB}`);
     },
   } as unknown as MoveRun;
-  return { effects, run, done };
+  const arrive = (): void => {
+    come = true;
+  };
+  return { effects, run, done, arrive };
 }
 
 async function balloonOn(given: Given): Promise<string[]> {
-  const { effects, run, done } = comingHome(given);
+  const { effects, run, done, arrive } = comingHome(given);
   await effects.prepare(run);
+  arrive();
   await effects.settle(run);
   return done;
 }
@@ -110,4 +117,10 @@ it('a guest that shut down just after it had come is given nothing, and its move
 
 it('a VM that is lost is asked nothing', async () => {
   expect(await balloonOn({ ...all, outcome: 'lost' })).toEqual(['written down 1024', 'away 332']);
+});
+
+it('one that was started here while it was shrunk, as on another disk, does not come', async () => {
+  const { effects, run, arrive } = comingHome(all);
+  arrive();
+  await expect(effects.prepare(run)).rejects.toMatchObject({ code: 'incompatible' });
 });
