@@ -115,6 +115,16 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
     },
     'peers.revoke': async ({ fingerprint }) => {
       const found = peerOf(peers, fingerprint);
+      const moving = moves.underWay().find(({ host }) => host === found);
+      if (moving !== undefined) {
+        throw new HomewardError(
+          'vm-busy',
+          `${moving.vmName} is being moved ${moving.direction === 'out' ? 'there' : 'home from there'}.`,
+          {
+            hint: 'Let it finish first; see: homeward status',
+          },
+        );
+      }
       const away = fleet.list().find(({ place }) => place.kind === 'away' && place.host === found);
       if (away !== undefined) {
         throw new HomewardError('vm-away', `${away.name} is away there.`, {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { callsOn, type Rooms } from '../../../main/engine/calls.ts';
 import { HomewardError } from '../../../shared/errors.ts';
-import { host, hostFingerprint } from '../samples.ts';
+import type { Direction, Move } from '../../../shared/model/move.ts';
+import type { Vm } from '../../../shared/model/vm.ts';
+import { host, hostFingerprint, move, vm } from '../samples.ts';
+import { away } from './away-scene.ts';
 
 describe('pairing with a host that is paired', () => {
   /** No address of it is known, so that whoever may pair fails at dialling it. */
@@ -27,5 +30,40 @@ describe('pairing with a host that is paired', () => {
   it('is the way back to one that lost its pairings, which may have a VM of this computer', async () => {
     const forgotten = new HomewardError('not-paired', 'The workstation does not know this laptop (any more).');
     await expect(pair(forgotten)).rejects.toMatchObject({ code: 'host-unreachable' });
+  });
+});
+
+describe('revoking a host', () => {
+  function revoke(moving: readonly Move[], vms: readonly Vm[] = []): { revoking: Promise<unknown>; revoked: string[] } {
+    const revoked: string[] = [];
+    const rooms = {
+      peers: {
+        list: () => [{ fingerprint: hostFingerprint, name: 'tower' }],
+        revoke: async (fingerprint: string) => void revoked.push(fingerprint),
+      },
+      hosts: { syncPeers: () => undefined },
+      moves: { underWay: () => moving },
+      fleet: { list: () => vms },
+    } as unknown as Rooms;
+    return { revoking: Promise.resolve(callsOn(rooms)['peers.revoke']({ fingerprint: 'tower' })), revoked };
+  }
+
+  it.each<[Direction, string]>([
+    ['out', 'work is being moved there.'],
+    ['home', 'work is being moved home from there.'],
+  ])('is refused while a VM moves %s: nobody could finish that', async (direction, message) => {
+    const { revoking, revoked } = revoke([move({ direction, host: hostFingerprint })]);
+    await expect(revoking).rejects.toMatchObject({ code: 'vm-busy', message });
+    expect(revoked).toEqual([]);
+  });
+
+  it('is refused while a VM is there', async () => {
+    await expect(revoke([], [vm({ place: away })]).revoking).rejects.toMatchObject({ code: 'vm-away' });
+  });
+
+  it('is done otherwise, whatever moves elsewhere', async () => {
+    const { revoking, revoked } = revoke([move({ host: 'f'.repeat(64) })], [vm()]);
+    await revoking;
+    expect(revoked).toEqual([hostFingerprint]);
   });
 });
