@@ -62,13 +62,13 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
     'vm.adoptPreview': ({ vm }) => adopter.preview(fleet.need(vm)),
     'vm.adopt': async ({ vm }) => {
       const found = fleet.need(vm);
-      await adopter.adopt(found);
+      await moves.exclusively(found, () => adopter.adopt(found));
       rooms.onChange();
       return fleet.need(found.uuid);
     },
     'vm.release': async ({ vm }) => {
       const found = fleet.need(vm);
-      await adopter.release(found);
+      await moves.exclusively(found, () => adopter.release(found));
       rooms.onChange();
       return fleet.need(found.uuid);
     },

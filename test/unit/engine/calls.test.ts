@@ -67,3 +67,34 @@ describe('revoking a host', () => {
     expect(revoked).toEqual([hostFingerprint]);
   });
 });
+
+describe.each(['vm.adopt', 'vm.release'] as const)('%s', (call) => {
+  function ask(busy: boolean): { asking: Promise<unknown>; did: string[] } {
+    const did: string[] = [];
+    const rooms = {
+      fleet: { need: () => vm({ state: 'shutoff' }) },
+      adopter: { adopt: async () => void did.push('vm.adopt'), release: async () => void did.push('vm.release') },
+      moves: {
+        exclusively: async (_vm: unknown, act: () => Promise<unknown>) => {
+          if (busy) throw new HomewardError('vm-busy', 'work is already being moved.');
+          did.push('alone');
+          return act();
+        },
+      },
+      onChange: () => undefined,
+    } as unknown as Rooms;
+    return { asking: Promise.resolve(callsOn(rooms)[call]({ vm: 'work' })), did };
+  }
+
+  it('is not done in the middle of a move: shut off at home, the VM may run at its host, from the disk served here', async () => {
+    const { asking, did } = ask(true);
+    await expect(asking).rejects.toMatchObject({ code: 'vm-busy' });
+    expect(did).toEqual([]);
+  });
+
+  it('is done with nothing else', async () => {
+    const { asking, did } = ask(false);
+    await asking;
+    expect(did).toEqual(['alone', call]);
+  });
+});
