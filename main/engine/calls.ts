@@ -62,13 +62,13 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
     'vm.adoptPreview': ({ vm }) => adopter.preview(fleet.need(vm)),
     'vm.adopt': async ({ vm }) => {
       const found = fleet.need(vm);
-      await adopter.adopt(found);
+      await moves.exclusively(found, () => adopter.adopt(found));
       rooms.onChange();
       return fleet.need(found.uuid);
     },
     'vm.release': async ({ vm }) => {
       const found = fleet.need(vm);
-      await adopter.release(found);
+      await moves.exclusively(found, () => adopter.release(found));
       rooms.onChange();
       return fleet.need(found.uuid);
     },
@@ -115,6 +115,16 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
     },
     'peers.revoke': async ({ fingerprint }) => {
       const found = peerOf(peers, fingerprint);
+      const moving = moves.underWay().find(({ host }) => host === found);
+      if (moving !== undefined) {
+        throw new HomewardError(
+          'vm-busy',
+          `${moving.vmName} is being moved ${moving.direction === 'out' ? 'there' : 'home from there'}.`,
+          {
+            hint: 'Let it finish first; see: homeward status',
+          },
+        );
+      }
       const away = fleet.list().find(({ place }) => place.kind === 'away' && place.host === found);
       if (away !== undefined) {
         throw new HomewardError('vm-away', `${away.name} is away there.`, {
@@ -170,8 +180,10 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
   return inWordsAll(handlers);
 }
 
-async function beginPairing({ identity, desk }: Rooms, host: Host) {
-  if (host.paired) {
+async function beginPairing({ identity, desk, hosts }: Rooms, host: Host) {
+  // One that lost its list of pairings may have a VM of ours, for which this pairing has to stay until the new one replaces it.
+  const isForgotten = host.fingerprint !== undefined && hosts.linkTo(host.fingerprint)?.obstacle?.code === 'not-paired';
+  if (host.paired && !isForgotten) {
     throw new HomewardError('bad-input', `${host.name} is already paired with this computer.`, {
       hint: 'To pair anew, revoke it first: homeward peers revoke',
     });

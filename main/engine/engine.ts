@@ -3,9 +3,10 @@ import { HomewardError } from '../../shared/errors.ts';
 import type { Decision, Finding, Status } from '../../shared/rpc.ts';
 import { MachineBenchmark } from '../host/index.ts';
 import { Libvirt } from '../libvirt/index.ts';
-import { inWords } from '../migrate/index.ts';
+import { inWords, see } from '../migrate/index.ts';
 import { Monitor, type MonitorOptions } from '../monitor/index.ts';
 import { Power } from '../power/index.ts';
+import { bootId } from '../process/index.ts';
 import { loadIdentity, PairingDesk, PeerStore } from '../trust/index.ts';
 import { Adopter } from './adoption.ts';
 import { AdoptionStore } from './adoption-store.ts';
@@ -99,7 +100,8 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   });
   const services = new HomeServices({
     runtimeFolder: paths.runtimeFolder,
-    writersOf: (vm) => writersOf(vm, journal),
+    writersOf: ({ vm, connection }) =>
+      writersOf(vm, journal, { bootId, seen: () => see(monitor.connection(connection), vm, false) }),
     qemuUid: async (name) => (name === 'system' ? qemuUid(await monitor.connection(name)) : undefined),
     onFault,
   });

@@ -135,6 +135,14 @@ export class Fleet {
     }
   }
 
+  /**
+   * What is brought home: the VM as it left. What is defined here may have been changed meanwhile, and counts from the next
+   * start on; libvirt asks no more of it than the name. @throws as `definition`, for one whose record is damaged
+   */
+  async returning(vm: Pick<Vm, 'connection' | 'uuid'>): Promise<string> {
+    return this.#leftWith(vm.uuid) ?? this.definition(vm);
+  }
+
   /** Defines again what it left with, where libvirt here has lost it. */
   async putBack(vm: Pick<Vm, 'connection' | 'uuid'>): Promise<void> {
     const connection = await this.connection(vm);

@@ -13,7 +13,7 @@ export interface HomeService {
 export interface HomeServicesOptions {
   readonly runtimeFolder: string;
   /** Who may write a VM's disk when a daemon begins anew: whoever the journal says has the VM, or may come to have it. */
-  readonly writersOf: (vm: string) => readonly Writer[];
+  readonly writersOf: (adoption: Adoption) => Promise<readonly Writer[]>;
   /** User as whom libvirt runs QEMU there, where it is not ours. */
   readonly qemuUid: (connection: ConnectionName) => Promise<number | undefined>;
   readonly onFault: (what: string, thrown: unknown) => void;
@@ -69,7 +69,7 @@ export class HomeServices {
     const { grantUid, granted } = await this.#user(adoption);
     const disk = await HomeDisk.ensure({ vm: adoption.vm, folder, disks: adoption.disks, grantUid });
     if ((await disk.writers()).length === 0) {
-      for (const writer of this.#options.writersOf(adoption.vm)) await disk.allow(writer);
+      for (const writer of await this.#options.writersOf(adoption)) await disk.allow(writer);
     }
     const network =
       adoption.nics.length === 0

@@ -13,9 +13,12 @@ import {
   type MoveEffectsOptions,
   MoveRun,
   type MoveSink,
+  needNoneHere,
   parseMoveData,
+  sentencesOf,
   VisitRecord,
 } from '../migrate/index.ts';
+import { bootId } from '../process/index.ts';
 import { type Away, endedUnknown, takeBack } from './ended-visit.ts';
 import type { Fleet } from './fleet.ts';
 import { goOn } from './go-on.ts';
@@ -72,6 +75,8 @@ export class Moves {
   readonly #starting = new Set<string>();
   /** Left unfinished by an earlier engine and not yet taken up: such a VM is busy from the first moment on. */
   readonly #inherited: Map<string, Move>;
+  /** By VM: why its move could not be taken up, in sentences. */
+  readonly #notTakenUp = new Map<string, string>();
 
   constructor(options: MovesOptions) {
     this.#options = options;
@@ -136,12 +141,13 @@ export class Moves {
           hint: `Start it here: homeward restart-here ${vm.name}`,
         });
       }
+      const local = await this.#options.fleet.local(vm);
+      await needNoneHere(local);
       await this.#options.fleet.putBack(vm);
       const place = this.#options.journal.place(vm.uuid)?.place;
       // Paused while this computer was away, it would be so at home.
       if (place?.kind === 'away' && place.pausedSince !== undefined) await goOn(this.#options, vm.uuid, place);
       const plan = await this.#possible(vm, 'home', host);
-      const local = await this.#options.fleet.local(vm);
       const { deadlineMs } = asked;
       const left =
         deadlineMs === undefined ? {} : { deadlineMs: Math.max(0, deadlineMs - (performance.now() - askedMs)) };
@@ -154,6 +160,7 @@ export class Moves {
    * @throws HomewardError `vm-busy` where it is being moved; what `act` throws
    */
   async exclusively<T>(vm: Pick<Vm, 'name' | 'uuid'>, act: () => Promise<T>): Promise<T> {
+    this.#needTakenUp(vm);
     if (this.isMoving(vm.uuid)) {
       throw new HomewardError('vm-busy', `${vm.name} is already being moved.`, {
         hint: `See it with: homeward status; or stop it with: homeward cancel ${vm.name}`,
@@ -190,9 +197,10 @@ export class Moves {
   /**
    * Ends a move that waits for a host which is lost for good: nothing of the VM's memory is whole. Resolves when what home
    * had of it is gone and its disk is home; at once where the VM does not move.
-   * @throws HomewardError `vm-busy` where the host answers, or the move ends without it
+   * @throws HomewardError `vm-busy` where the host answers, the move ends without it, or it was not taken up yet
    */
   async giveUp(vm: Vm): Promise<void> {
+    this.#needTakenUp(vm);
     const run = this.#current(vm.uuid);
     if (run === undefined) return;
     if (this.#options.hosts.linkTo(run.move.host)?.state === 'up') {
@@ -229,6 +237,7 @@ export class Moves {
       try {
         return await this.#takeUp(move, stored);
       } catch (thrown) {
+        this.#notTakenUp.set(move.vm, sentencesOf(thrown));
         this.#options.onFault(`taking up the move of ${move.vmName}`, thrown);
         await new Promise((resolve) => setTimeout(resolve, takeUpAgainMs));
       }
@@ -249,6 +258,7 @@ export class Moves {
     if (this.#options.journal.place(move.vm)?.place.kind === 'away')
       await this.#follow(move.vm, data.record, local, host);
     this.#inherited.delete(move.vm);
+    this.#notTakenUp.delete(move.vm);
     run.post({ kind: 'engine-restarted' });
   }
 
@@ -296,7 +306,7 @@ export class Moves {
       deadlineMs: asked.deadlineMs,
       pausesWhenLate: asked.pausesWhenLate,
     };
-    const run = await this.#build(move, { record }, local, host, terms);
+    const run = await this.#build(move, { record, bootId: await bootId() }, local, host, terms);
     try {
       await run.begin();
     } catch (thrown) {
@@ -398,7 +408,21 @@ export class Moves {
     return run === undefined || isOver(run.move.phase) ? undefined : run;
   }
 
+  /** An earlier engine's move can neither be ended nor hurried before it is taken up. @throws HomewardError `vm-busy` */
+  #needTakenUp({ name, uuid }: Pick<Vm, 'name' | 'uuid'>): void {
+    if (!this.#inherited.has(uuid)) return;
+    const why = this.#notTakenUp.get(uuid);
+    throw new HomewardError(
+      'vm-busy',
+      `${name} was being moved when Homeward last ended, and that move is not taken up yet.`,
+      {
+        hint: why ?? 'Try again in a moment; see: homeward status',
+      },
+    );
+  }
+
   #need(vm: Vm): MoveRun {
+    this.#needTakenUp(vm);
     const run = this.#current(vm.uuid);
     if (run === undefined) {
       throw new HomewardError('bad-input', `${vm.name} is not being moved.`, {

@@ -14,7 +14,7 @@ import type { Hosts, KnownHost } from './hosts.ts';
 import type { OwnName } from './own-name.ts';
 
 export interface PlannerOptions {
-  readonly fleet: Pick<Fleet, 'connection' | 'definition'>;
+  readonly fleet: Pick<Fleet, 'connection' | 'definition' | 'returning'>;
   readonly hosts: Pick<Hosts, 'find' | 'freshFacts'>;
   readonly homeFacts: () => Promise<HostFacts>;
   readonly ownName: () => Promise<OwnName>;
@@ -37,12 +37,9 @@ export class Planner {
 
   /** @throws HomewardError where the host cannot be asked */
   async plan(vm: Vm, direction: Direction, host: KnownHost, deadlineMs?: number): Promise<Verdict> {
-    const { fleet, hosts, homeFacts, experience } = this.#options;
+    const { hosts, homeFacts, experience } = this.#options;
     const [home, away, name] = await Promise.all([homeFacts(), hosts.freshFacts(host), this.#options.ownName()]);
-    const runsAtHome = direction === 'out' && vm.state !== 'shutoff';
-    const xml = runsAtHome
-      ? await (await fleet.connection(vm)).domainXml(vm.uuid, { migratable: true })
-      : await fleet.definition(vm);
+    const xml = await this.#moving(vm, direction);
     const description = readDomain(xml);
     const cpuXml = cpuElement(xml);
     const cpuVerdict =
@@ -105,6 +102,14 @@ export class Planner {
       ...(expectedMs === undefined ? {} : { expectedMs }),
     };
     return { plan, refusal };
+  }
+
+  /** The definition that is to run at the destination. */
+  async #moving(vm: Vm, direction: Direction): Promise<string> {
+    const { fleet } = this.#options;
+    if (direction === 'home') return fleet.returning(vm);
+    if (vm.state === 'shutoff') return fleet.definition(vm);
+    return (await fleet.connection(vm)).domainXml(vm.uuid, { migratable: true });
   }
 }
 

@@ -38,6 +38,11 @@ export type VisitRecord = z.infer<typeof VisitRecord>;
 export const MoveData = z.object({
   state: StateSchema,
   record: VisitRecord,
+  /**
+   * Boot of this computer in which it began: no copy of the VM at home outlives it. Absent in what an earlier version wrote,
+   * which a storage daemon that begins anew meets after a reboot.
+   */
+  bootId: z.uuid().optional(),
   /** Balloon size to restore, written before the balloon is touched. */
   balloonBytes: Bytes.optional(),
   /** The last migration socket: its stream may go on while no engine runs. */

@@ -10,9 +10,11 @@ import { type Connection, type MigrateFlag, placeDomain, readDomain } from '../l
 import type { HostLink } from '../link/index.ts';
 import { deflatesAtNeed, hasBalloon, shrink, steadyStats } from '../memory/index.ts';
 import { measureDirtyRate } from '../monitor/index.ts';
+import { HomeGate } from './home-gate.ts';
 import type { LocalVm } from './local-vm.ts';
 import { migrationStatus } from './migration-status.ts';
 import type { Effects, MoveRun } from './move-run.ts';
+import { needNoneHere } from './none-here.ts';
 import { needWhatWasAsked } from './offer.ts';
 import { probe } from './probe.ts';
 import { follow } from './progress.ts';
@@ -51,13 +53,15 @@ export class MoveEffects implements Effects {
   #plan: MovePlan | undefined;
   #finishNowAsked: () => boolean = () => false;
   #flipAsked = false;
+  readonly #gate: HomeGate;
   readonly #whereabouts: Whereabouts;
   readonly #settling: Settling;
 
   /** @param patienceMs of `Whereabouts` */
   constructor(options: MoveEffectsOptions, patienceMs?: number) {
     this.#options = options;
-    this.#whereabouts = new Whereabouts(options, patienceMs);
+    this.#gate = new HomeGate(options.vm);
+    this.#whereabouts = new Whereabouts({ ...options, gate: this.#gate }, patienceMs);
     this.#settling = new Settling(options);
     const { direction, deadlineMs, pausesWhenLate, postcopyObstacle, guestBytesPerSec, linkStableMs } = options;
     this.#watch = new PlanWatch({
@@ -74,6 +78,7 @@ export class MoveEffects implements Effects {
 
   async prepare(run: MoveRun): Promise<void> {
     const { vm, direction } = this.#options;
+    this.#gate.watch(run);
     const source = await this.#whereabouts.source(run);
     const measuring = this.#measureDirtyRate(source);
     const { homeXml, balloonBytes } = run.data.record;
@@ -94,6 +99,8 @@ export class MoveEffects implements Effects {
     // The most of it may have gone while it was away, and is given back all the same.
     if (hasBalloon(homeXml)) await run.remember({ balloonBytes: balloonBytes ?? stats.currentBytes });
     if (plan.balloon !== undefined) await this.#shrink(run, source, stats, plan.balloon.targetBytes, measuring);
+    // Once more: shrinking takes its time.
+    await needNoneHere(vm);
     await vm.disk.allow('home');
   }
 
@@ -238,6 +245,7 @@ export class MoveEffects implements Effects {
   }
 
   look(run: MoveRun): Promise<Extract<MoveEvent, { kind: 'seen' }>> {
+    this.#gate.watch(run);
     return this.#whereabouts.look(run);
   }
 
@@ -250,8 +258,9 @@ export class MoveEffects implements Effects {
     await this.#options.recordPlace(run);
   }
 
-  settle(run: MoveRun): Promise<void> {
-    return this.#settling.settle(run);
+  async settle(run: MoveRun): Promise<void> {
+    await this.#gate.leave();
+    await this.#settling.settle(run);
   }
 
   #request(): VisitRequest {

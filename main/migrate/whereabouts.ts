@@ -5,6 +5,7 @@ import type { VisitEnd } from '../../shared/model/visit-end.ts';
 import type { VisitInfo } from '../../shared/wire.ts';
 import type { Connection } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
+import type { HomeGate } from './home-gate.ts';
 import type { LocalVm } from './local-vm.ts';
 import { migrationStatus } from './migration-status.ts';
 import type { MoveRun } from './move-run.ts';
@@ -15,6 +16,7 @@ export interface WhereaboutsOptions {
   readonly link: HostLink;
   readonly vm: LocalVm;
   readonly visitLink: VisitLink;
+  readonly gate: HomeGate;
 }
 
 /** A look is believed once both ends have said the same twice, this far apart. */
@@ -51,7 +53,8 @@ export class Whereabouts {
     let last: { source: Seen; destination: Seen } | undefined;
     for (let looks = 0; looks < looksAtMost; looks += 1) {
       const [source, destination] = await Promise.all([this.#see(run, false), this.#see(run, true)]);
-      if (last?.source === source && last.destination === destination) {
+      const same = last?.source === source && last.destination === destination;
+      if (same && (await this.#stays(run, source, destination))) {
         const orphaned = source === 'absent' && destination === 'unknown';
         return { kind: 'seen', source, destination: orphaned ? await this.#withoutSource(run) : destination };
       }
@@ -59,6 +62,12 @@ export class Whereabouts {
       await sleep(lookAgainMs);
     }
     return { kind: 'seen', source: 'unknown', destination: 'unknown' };
+  }
+
+  /** Whether home can have no copy from here on either, where it was seen to have none. */
+  async #stays(run: MoveRun, source: Seen, destination: Seen): Promise<boolean> {
+    const atHome = run.move.direction === 'home' ? destination : source;
+    return atHome !== 'absent' || this.#options.gate.shut(run);
   }
 
   /**

@@ -100,6 +100,11 @@ export function isOver(phase: Phase): boolean {
   return phase === 'done' || phase === 'failed' || phase === 'lost';
 }
 
+/** Where the VM ends is not certain yet, so both ends may come to write its disk. */
+export function isUndecided(phase: Phase): boolean {
+  return !isOver(phase) && phase !== 'switched' && phase !== 'settling';
+}
+
 /**
  * Before the flip is asked for a move can be called off without loss; after it, it must be completed: a call that is aborted
  * between the request and the flip itself may leave half of the VM on each side.

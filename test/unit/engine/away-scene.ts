@@ -6,6 +6,7 @@ import { Moves } from '../../../main/engine/moves.ts';
 import { Restarts } from '../../../main/engine/restart-here.ts';
 import { VisitKeeper } from '../../../main/engine/visit-keeper.ts';
 import type { LocalVm } from '../../../main/migrate/index.ts';
+import { HomewardError } from '../../../shared/errors.ts';
 import type { Move } from '../../../shared/model/move.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import type { VisitInfo } from '../../../shared/wire.ts';
@@ -31,6 +32,8 @@ export interface Given {
   readonly broken?: (step: string) => boolean;
   /** The host never answers to being told that a visit is over. */
   readonly silentEnd?: boolean;
+  /** The host is not paired any more. */
+  readonly unpaired?: boolean;
   /** The host cannot be reached. */
   readonly unreachable?: boolean;
   /** Who may write the disk, besides. */
@@ -117,7 +120,7 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
     lookAgain: () => undefined,
     local: async () => {
       if (given.broken?.('serve') === true) throw new Error('serve does not work');
-      return { disk, connection } as unknown as LocalVm;
+      return { uuid: vmUuid, name: 'work', uri: 'qemu:///session', disk, connection } as unknown as LocalVm;
     },
     need: current,
     needReady: unused,
@@ -126,7 +129,10 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
   };
   let tell = (): void => undefined;
   const hosts = {
-    need: () => host,
+    need: () => {
+      if (given.unpaired === true) throw new HomewardError('not-paired', 'Not paired any more.', { hint: 'Pair it.' });
+      return host;
+    },
     usable: () => host,
     linkTo: () => host.link,
     onUp: (listener: (host: KnownHost) => void) => {

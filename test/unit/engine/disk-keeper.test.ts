@@ -5,6 +5,7 @@ import { openJournal } from '../../../main/engine/journal.ts';
 import { writersOf } from '../../../main/engine/writers.ts';
 import type { Connection } from '../../../main/libvirt/index.ts';
 import { type MoveEvent, type MoveState, planned, step } from '../../../shared/machine/move-machine.ts';
+import type { Seen } from '../../../shared/machine/verdict.ts';
 import type { Direction } from '../../../shared/model/move.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import { move, vm, vmUuid } from '../samples.ts';
@@ -137,7 +138,14 @@ describe('what is told of a storage daemon', () => {
 describe('who may write when a storage daemon begins anew', () => {
   const visit = `visit-${away.visit}`;
 
-  async function writers(place: Vm['place'], state?: MoveState): Promise<string[]> {
+  const thisBoot = '11111111-2222-4333-8444-555555555555';
+  const anotherBoot = '99999999-8888-4777-8666-555555555555';
+
+  async function writers(
+    place: Vm['place'],
+    state?: MoveState,
+    { began = thisBoot, atHome = 'running' }: { began?: string | null; atHome?: Seen } = {},
+  ): Promise<string[]> {
     const journal = await openJournal(`${await tempFolder()}/journal.jsonl`);
     onTestFinished(() => journal.close());
     await journal.append({ kind: 'place', vm: vmUuid, place });
@@ -146,10 +154,10 @@ describe('who may write when a storage daemon begins anew', () => {
       await journal.append({
         kind: 'move',
         move: move({ phase: state.phase, direction: state.direction }),
-        data: { state: JSON.parse(JSON.stringify(state)), record },
+        data: { state: JSON.parse(JSON.stringify(state)), record, ...(began === null ? {} : { bootId: began }) },
       });
     }
-    return writersOf(vmUuid, journal);
+    return writersOf(vmUuid, journal, { bootId: async () => thisBoot, seen: async () => atHome });
   }
 
   const reached = (direction: Direction, ...events: readonly MoveEvent[]): MoveState =>
@@ -157,6 +165,14 @@ describe('who may write when a storage daemon begins anew', () => {
   const begun = [{ kind: 'begin' }, { kind: 'prepared' }] as const;
   const arrived = [...begun, { kind: 'migrate-succeeded' }] as const;
   const settling = [...arrived, { kind: 'place-recorded' }] as const;
+  /** Waits for the link, with both ends out of sight. */
+  const waiting = (direction: Direction): MoveState =>
+    reached(
+      direction,
+      ...begun,
+      { kind: 'migrate-failed', reason: 'the link broke' },
+      { kind: 'seen', source: 'unknown', destination: 'unknown' },
+    );
   const failed = [{ kind: 'begin' }, { kind: 'prepare-failed', reason: 'no room' }] as const;
 
   it.each<[string, Vm['place'], MoveState | undefined, string[]]>([
@@ -174,4 +190,32 @@ describe('who may write when a storage daemon begins anew', () => {
   ])('%s', async (_what, place, state, expected) => {
     expect(await writers(place, state)).toEqual(expected);
   });
+
+  it.each<[string, Direction, string | null, Seen, string[]]>([
+    ['the source runs', 'out', thisBoot, 'running', [visit, 'home']],
+    ['the source stands still for the switch', 'out', thisBoot, 'paused', [visit, 'home']],
+    ['the receiver waits', 'home', thisBoot, 'incoming', [visit, 'home']],
+    ['libvirt does not answer', 'out', thisBoot, 'unknown', [visit, 'home']],
+    ['the source has gone', 'out', thisBoot, 'absent', [visit]],
+    ['the receiver has gone', 'home', thisBoot, 'absent', [visit]],
+    ['this computer was started anew', 'out', anotherBoot, 'unknown', [visit]],
+    ['this computer was started anew, on the way home', 'home', anotherBoot, 'unknown', [visit]],
+    ['an earlier version did not write down in which boot it began', 'home', null, 'unknown', [visit]],
+  ])(
+    'while a move is undecided, home only where it can have a copy: %s',
+    async (_what, direction, began, atHome, to) => {
+      const place: Vm['place'] = direction === 'out' ? { kind: 'home' } : away;
+      const states = [reached(direction, ...begun), reached(direction, { kind: 'begin' }), waiting(direction)];
+      for (const state of states) expect(await writers(place, state, { began, atHome })).toEqual(to);
+    },
+  );
+
+  it.each<Direction>(['out', 'home'])(
+    'a move %s that is decided asks neither libvirt nor the clock',
+    async (direction) => {
+      const state = reached(direction, ...arrived);
+      const given = { began: anotherBoot, atHome: 'absent' } as const;
+      expect(await writers(away, state, given)).toEqual([direction === 'out' ? visit : 'home']);
+    },
+  );
 });

@@ -159,6 +159,16 @@ describe('bringing home a VM that has ended', () => {
     expect(done).toEqual([]);
   });
 
+  it('one that was started here as well, on another disk, is not: it would be taken for the one that came home', async () => {
+    const { moves, done, journal } = await awayScene(() => [{ state: 'running' }], { startedByItself: true });
+    await expect(moves.home(vm({ place: { ...away, pausedSince: away.since } }), asked)).rejects.toMatchObject({
+      code: 'incompatible',
+      message: 'work was started here as well while it was away.',
+      hint: 'Shut down the one here, then bring it home: virsh -c qemu:///session shutdown work',
+    });
+    expect([done, placeIn(journal)]).toEqual([[], 'away']);
+  });
+
   it('one that was renamed here is not, and what to do is said', async () => {
     const { moves, done } = await awayScene(() => [{ state: 'running' }]);
     const renamed = vm({ place: away, name: 'play', awayTroubles: ['renamed'] });

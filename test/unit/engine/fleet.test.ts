@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { AdoptionStore } from '../../../main/engine/adoption-store.ts';
 import { Fleet } from '../../../main/engine/fleet.ts';
+import type { Journal } from '../../../main/engine/journal.ts';
 import { openSettings } from '../../../main/engine/settings.ts';
+import type { Connection } from '../../../main/libvirt/index.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import { vm, vmUuid } from '../samples.ts';
+import { away } from './away-scene.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const otherUuid = '11111111-2222-4333-8444-555555555555';
@@ -11,20 +14,26 @@ const unused = (): never => {
   throw new Error('not in this test');
 };
 
-async function fleetOf(vms: readonly Partial<Vm>[]): Promise<{ fleet: Fleet; adoptions: AdoptionStore }> {
+async function fleetOf(
+  vms: readonly Partial<Vm>[],
+  {
+    defined = unused,
+    data,
+  }: { defined?: () => Promise<string>; data?: NonNullable<ReturnType<Journal['place']>>['data'] } = {},
+): Promise<{ fleet: Fleet; adoptions: AdoptionStore }> {
   const folder = await tempFolder();
   const adoptions = await AdoptionStore.open(`${folder}/vms`);
   const fleet = new Fleet({
     monitor: {
       vms: () => vms.map((one) => vm(one)),
       samples: () => [],
-      connection: unused,
+      connection: async () => ({ domainXml: defined }) as unknown as Connection,
       uri: unused,
       watchAway: unused,
       watchHome: unused,
       lookAgain: unused,
     },
-    journal: { place: () => undefined, wish: () => undefined },
+    journal: { place: () => ({ vm: vmUuid, place: away, data }), wish: () => undefined },
     awayVms: { troubles: () => [], undefinedHere: () => [] },
     adoptions,
     settings: await openSettings(`${folder}/settings.json`),
@@ -59,6 +68,25 @@ describe('which VM is meant', () => {
     expect(() => fleet.need('work')).toThrow(
       expect.objectContaining({ code: 'bad-input', hint: expect.stringContaining(otherUuid) }),
     );
+  });
+});
+
+describe('what comes home', () => {
+  const record = {
+    visit: away.visit,
+    migrationFolder: '/tmp/homeward-0123456789abcdef',
+    homeXml: '<domain>as it left</domain>',
+  };
+  const defined = async (): Promise<string> => '<domain>as it is now</domain>';
+
+  it('is the VM as it left, whatever was made of its definition meanwhile', async () => {
+    const { fleet } = await fleetOf([{}], { defined, data: record });
+    expect(await fleet.returning(vm())).toBe(record.homeXml);
+  });
+
+  it('is what is defined here, where what it left with cannot be read', async () => {
+    const { fleet } = await fleetOf([{}], { defined, data: { ...record, homeXml: 7 } });
+    expect(await fleet.returning(vm())).toBe(await defined());
   });
 });
 

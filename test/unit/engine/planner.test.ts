@@ -50,6 +50,8 @@ describe('the plan before a move', () => {
     given: {
       readonly vm?: Partial<Vm>;
       readonly direction?: Direction;
+      /** What it left home with. */
+      readonly leftAs?: string;
       readonly answers?: Partial<HostHandlers>;
       readonly nameKnown?: boolean;
       readonly benchmark?: Benchmark;
@@ -84,6 +86,7 @@ describe('the plan before a move', () => {
       fleet: {
         connection: () => Promise.resolve(connection),
         definition: ({ uuid }) => connection.domainXml(uuid, { inactive: true }),
+        returning: async () => given.leftAs ?? definition,
       },
       hosts: {
         find: () => host(given.benchmark === undefined ? {} : { benchmark: given.benchmark }),
@@ -103,6 +106,19 @@ describe('the plan before a move', () => {
     expect(made.obstacles).toEqual([]);
     expect(made.possible).toBe(true);
     expect(refusal).toBeUndefined();
+  });
+
+  it('home by what it left with, whatever its definition here has become', async () => {
+    const iso = `<disk type='file' device='cdrom'><source file='/install.iso'/><target dev='sda' bus='sata'/><readonly/></disk>`;
+    await connection.defineXml(definition.replace('<memballoon', `${iso}<memballoon`));
+    onTestFinished(async () => {
+      await connection.defineXml(definition);
+    });
+    expect((await plan()).plan.obstacles).toEqual([]);
+    const out = await plan({ direction: 'out', vm: { state: 'shutoff' } });
+    expect(out.plan.obstacles.join(' ')).toContain('There is a medium in drive sda');
+    const { plan: withIso } = await plan({ leftAs: definition.replace('<memballoon', `${iso}<memballoon`) });
+    expect(withIso.obstacles.join(' ')).toContain('There is a medium in drive sda');
   });
 
   it('says how long it takes by what earlier moves took, once the link was measured', async () => {

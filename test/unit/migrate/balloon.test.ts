@@ -31,6 +31,7 @@ function comingHome({
   const done: string[] = [];
   let currentBytes = 700 * MiB;
   let reports = 0;
+  let come = false;
   const connection = (where: string): Connection =>
     ({
       memoryStats: async () => {
@@ -44,9 +45,10 @@ function comingHome({
         currentBytes = bytes;
         done.push(`${where} ${bytes / MiB}`);
       },
-      state: async () => (where === 'home' ? { state, reason: 'unknown' } : awayState),
       qemuMonitorCommand: async (_uuid: string, command: { execute: string; arguments: { value: number } }) =>
         done.push(`${where} by QEMU ${command.arguments.value / MiB}`),
+      state: async () => (where === 'away' ? awayState : { state: come ? state : 'shutoff', reason: 'unknown' }),
+      onEvent: () => () => undefined,
       startDirtyRateCalc: () => Promise.reject(new Error('not asked here')),
     }) as unknown as Connection;
   const away = connection('away');
@@ -78,12 +80,16 @@ function comingHome({
       if (more.balloonBytes !== undefined) done.push(`written down ${more.balloonBytes / MiB}`);
     },
   } as unknown as MoveRun;
-  return { effects, run, done };
+  const arrive = (): void => {
+    come = true;
+  };
+  return { effects, run, done, arrive };
 }
 
 async function balloonOn(given: Given): Promise<string[]> {
-  const { effects, run, done } = comingHome(given);
+  const { effects, run, done, arrive } = comingHome(given);
   await effects.prepare(run);
+  arrive();
   await effects.settle(run);
   return done;
 }
@@ -126,4 +132,10 @@ it('one that libvirt holds for half-way gone after its switch failed has its mem
   const away: DomainState = { state: 'running', reason: 'running-postcopy-failed' };
   const done = await balloonOn({ ...all, outcome: 'failed', away });
   expect(done).toEqual(['written down 1024', 'away 332', 'away by QEMU 1024']);
+});
+
+it('one that was started here while it was shrunk, as on another disk, does not come', async () => {
+  const { effects, run, arrive } = comingHome(all);
+  arrive();
+  await expect(effects.prepare(run)).rejects.toMatchObject({ code: 'incompatible' });
 });

@@ -95,6 +95,7 @@ async function takenUp(
     vm: {
       uuid: 'u',
       connection: {
+        onEvent: () => () => undefined,
         abortJob: async () => void did.add('abort'),
         startPostCopy: async () => void did.add('flip'),
         ...home,

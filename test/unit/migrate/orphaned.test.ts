@@ -16,6 +16,7 @@ async function lookAt(
       uuid: 'u',
       connection: {
         state: async () => atHome,
+        onEvent: () => () => undefined,
         qemuMonitorCommand: async () => {
           if (status instanceof Error) throw status;
           return { status };
