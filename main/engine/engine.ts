@@ -340,6 +340,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     surroundings.stop();
     await departure.stop();
     wishes.stop();
+    keeper.stop();
     disks.stop();
     balloons.stop();
     desk.close();

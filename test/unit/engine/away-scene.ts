@@ -59,11 +59,12 @@ export interface AwayScene {
   readonly nextEngine: (changes?: Given) => AwayScene;
 }
 
-/** A VM that is away, by a real journal, at a real link's end where `visit.list` answers with `listed`. */
+/** A VM that is away, by a real journal, at a real link's end where `visit.list` answers with `listed`, less what was ended. */
 export async function awayScene(listed: () => readonly Partial<VisitInfo>[], given: Given = {}): Promise<AwayScene> {
   const bed = await makeBed();
   onTestFinished(() => bed.close());
   const done: string[] = [];
+  const endedThere = new Set<string>();
   const scripted = await bed.listen({
     handlers: () => ({
       'host.facts': unused,
@@ -74,10 +75,16 @@ export async function awayScene(listed: () => readonly Partial<VisitInfo>[], giv
       'visit.admit': unused,
       'visit.prepare': unused,
       'visit.listen': unused,
-      'visit.list': () => ({ visits: listed().map((info) => ({ ...visitInfo, ...info })) }),
+      'visit.list': () => ({
+        visits: listed()
+          .map((info) => ({ ...visitInfo, ...info }))
+          .filter((info) => !endedThere.has(info.visit)),
+      }),
       'visit.end': (asked) => {
         done.push(`visit.end ${asked.visit} ${asked.why}`);
-        return given.silentEnd === true ? new Promise(() => undefined) : {};
+        if (given.silentEnd === true) return new Promise(() => undefined);
+        endedThere.add(asked.visit);
+        return {};
       },
     }),
   });
@@ -179,9 +186,11 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
     },
   });
   onTestFinished(() => wishes.stop());
+  const keeper = new VisitKeeper({ ...rooms, lookAgainMs: 20 });
+  onTestFinished(() => keeper.stop());
   return {
     moves,
-    keeper: new VisitKeeper(rooms),
+    keeper,
     restarts: new Restarts({ ...rooms, retryMs: 5 }),
     wishes,
     journal,
