@@ -254,6 +254,13 @@ export class Hosts {
     for (const host of this.#paired.values()) if (host.link.state === 'up') listener(host);
   }
 
+  /** Has whatever waits for a host try again, as if it had just come up, where it is up: something that was in the way is gone. */
+  meetAgain(fingerprint: string): void {
+    const host = this.#paired.get(fingerprint);
+    if (host?.link.state !== 'up') return;
+    for (const listener of this.#upListeners) listener(host);
+  }
+
   /** A host tells, each time, that a visit has no VM any more. */
   onVisitGone(listener: (host: KnownHost) => void): void {
     this.#goneListeners.add(listener);

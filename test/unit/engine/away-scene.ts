@@ -5,7 +5,8 @@ import { type Journal, openJournal } from '../../../main/engine/journal.ts';
 import { Moves } from '../../../main/engine/moves.ts';
 import { Restarts } from '../../../main/engine/restart-here.ts';
 import { VisitKeeper } from '../../../main/engine/visit-keeper.ts';
-import type { LocalVm } from '../../../main/migrate/index.ts';
+import type { Connection } from '../../../main/libvirt/index.ts';
+import type { LocalVm, VisitLink } from '../../../main/migrate/index.ts';
 import type { Move } from '../../../shared/model/move.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import type { VisitInfo } from '../../../shared/wire.ts';
@@ -20,6 +21,8 @@ export const away: Extract<Vm['place'], { kind: 'away' }> = {
   visit,
   since: '2026-11-20T10:00:00.000Z',
 };
+
+const record = { visit, migrationFolder: '/tmp/homeward-0123456789abcdef', homeXml: '<domain/>' };
 
 const unused = (): never => {
   throw new Error('not in this test');
@@ -93,7 +96,7 @@ export async function awayScene(listed: () => readonly Partial<VisitInfo>[], giv
   await until(() => link.state === (given.unreachable === true ? 'down' : 'up'));
   const journal = await openJournal(`${await tempFolder()}/journal.jsonl`);
   onTestFinished(() => journal.close());
-  await journal.append({ kind: 'place', vm: vmUuid, place: given.place ?? away, data: {} });
+  await journal.append({ kind: 'place', vm: vmUuid, place: given.place ?? away, data: record });
   return sceneOver(journal, { fingerprint: hostFingerprint, name: 'tower', link, stableMs: () => 0 }, done, given);
 }
 
@@ -145,8 +148,14 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
   };
   let known = true;
   const visits = {
-    open: unused,
-    connection: unused,
+    open: async ({ visit: opened }: { readonly visit: string }) => {
+      done.push(`open ${opened}`);
+      return {} as VisitLink;
+    },
+    connection: async () => {
+      const there = { state: async () => ({ state: 'paused' }), resume: async () => void done.push('go on') };
+      return there as unknown as Connection;
+    },
     has: (which: string) => known && which === away.visit,
     end: async (ended: string) => {
       known = false;

@@ -239,6 +239,14 @@ describe('bringing home a VM that has ended', () => {
     expect(done).toEqual([]);
   });
 
+  it('one that was paused because this computer left goes on first, also where its visit could not be opened yet', async () => {
+    const place = { ...away, pausedSince: at };
+    const { moves, journal, done } = await awayScene(() => [{ state: 'paused' }], { place });
+    await expect(moves.home(vm({ place }), asked)).rejects.toThrow('planned');
+    expect(done).toEqual([`open ${visit}`, 'go on']);
+    expect(journal.place(vmUuid)?.place).toEqual(away);
+  });
+
   it('one that was renamed here is not, and what to do is said', async () => {
     const { moves, done } = await awayScene(() => [{ state: 'running' }]);
     const renamed = vm({ place: away, name: 'play', awayTroubles: ['renamed'] });

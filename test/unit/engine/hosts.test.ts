@@ -154,6 +154,19 @@ describe('a host that answers', () => {
     expect(shownOpsPerSec > 10).toBe(least > 10);
   });
 
+  it('is met again where something else was in the way, and not while it does not answer', async () => {
+    const { bed, hosts, tower } = await linked(() => false);
+    const met: string[] = [];
+    hosts.onUp(({ name }) => met.push(name));
+    const { fingerprint = '' } = tower();
+    hosts.meetAgain(fingerprint);
+    expect(met).toEqual(['tower', 'tower']);
+    await bed.server.close();
+    await until(() => !tower().reachable);
+    hosts.meetAgain(fingerprint);
+    expect(met).toHaveLength(2);
+  });
+
   it('and whose owner wants the room back is heard, by name', async () => {
     const { bed, asked } = await linked(() => false);
     bed.server.peer(bed.laptop.fingerprint)?.notify('home.wanted', { visit });
