@@ -32,6 +32,7 @@ export interface HostsOptions {
 const factsEveryMs = 10_000;
 
 interface Paired extends KnownHost {
+  name: string;
   readonly meter: LinkMeter;
   readonly measures: HostMeasures;
   upSinceMs?: number | undefined;
@@ -84,7 +85,12 @@ export class Hosts {
         .map((peer) => [peer.fingerprint, peer]),
     );
     for (const [fingerprint, paired] of this.#paired) {
-      if (wanted.get(fingerprint)?.name === paired.name) continue;
+      const peer = wanted.get(fingerprint);
+      if (peer !== undefined) {
+        // Its link carries visits, which know no other.
+        paired.name = peer.name;
+        continue;
+      }
       this.#paired.delete(fingerprint);
       void paired.link.close();
     }
