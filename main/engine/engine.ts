@@ -210,7 +210,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     onFault,
   });
   const reopening = new Reopening({ journal, fleet, hosts, visits, moves, onFault });
-  const keeper = new VisitKeeper({ journal, fleet, hosts, visits, moves, awayVms, onChange, onFault });
+  const keeper = new VisitKeeper({ journal, fleet, hosts, visits, services, moves, awayVms, onChange, onFault });
   const restarts = new Restarts({ journal, fleet, hosts, visits, moves, onChange, onFault });
   const disks = new DiskKeeper({ adoptions, services, fleet, moves, journal, onFault });
   const wishes = new HomeWishes({ journal, fleet, hosts, moves, onChange, onFault });

@@ -4,6 +4,7 @@ import { parseMoveData } from '../migrate/index.ts';
 import type { AwayVms } from './away-vms.ts';
 import { type Away, type EndedVisitRooms, endedUnknown, takeBack } from './ended-visit.ts';
 import type { Fleet } from './fleet.ts';
+import type { HomeServices } from './home-services.ts';
 import type { Hosts, KnownHost } from './hosts.ts';
 import type { Journal } from './journal.ts';
 import type { Moves } from './moves.ts';
@@ -14,6 +15,7 @@ export interface VisitKeeperOptions extends EndedVisitRooms {
   readonly journal: EndedVisitRooms['journal'] & Pick<Journal, 'openMoves' | 'places'>;
   readonly hosts: Pick<Hosts, 'onUp' | 'onVisitGone'>;
   readonly visits: Pick<Visits, 'end' | 'has'>;
+  readonly services: Pick<HomeServices, 'writers'>;
   readonly moves: Pick<Moves, 'exclusively' | 'isMoving'>;
   readonly awayVms: Pick<AwayVms, 'noteForgotten'>;
   readonly onChange: () => void;
@@ -114,16 +116,17 @@ export class VisitKeeper {
     this.#options.onChange();
   }
 
-  /** A left-over of a fence that could not reach the host. One that may still write its disk is nobody's left-over. */
+  /**
+   * A left-over of a fence that could not reach the host, or of a move that came home while the link was down. One that may
+   * still write its disk is nobody's left-over.
+   */
   async #endStray({ link, name }: KnownHost, { visit, vm, vmName, state }: VisitInfo): Promise<void> {
-    if (state === 'running' || state === 'paused') {
-      const { fleet } = this.#options;
-      const { disk } = await fleet.local(await fleet.settled(vm));
-      if ((await disk.writers()).includes(`visit-${visit}`)) {
-        throw new Error(`${vmName} runs at ${name}, has its disk, and is not written down here; it is left alone.`);
-      }
+    const isInhabited = state === 'running' || state === 'paused';
+    // The daemon itself is asked, and not whether the VM can be served: that may be given back, or deleted, by now.
+    if (isInhabited && (await this.#options.services.writers(vm)).includes(`visit-${visit}`)) {
+      throw new Error(`${vmName} runs at ${name}, has its disk, and is not written down here; it is left alone.`);
     }
-    await link.call('visit.end', { visit, why: 'fenced' });
+    await link.call('visit.end', { visit, ...(isInhabited ? { why: 'fenced' } : {}) });
   }
 
   #noteForgotten(host: KnownHost, listed: readonly VisitInfo[]): void {

@@ -1,4 +1,5 @@
 import { onTestFinished } from 'vitest';
+import type { Writer } from '../../../main/disk/index.ts';
 import { HomeWishes } from '../../../main/engine/home-wishes.ts';
 import type { KnownHost } from '../../../main/engine/hosts.ts';
 import { type Journal, openJournal } from '../../../main/engine/journal.ts';
@@ -37,7 +38,7 @@ export interface Given {
   /** The host cannot be reached. */
   readonly unreachable?: boolean;
   /** Who may write the disk, besides. */
-  readonly writers?: () => readonly string[];
+  readonly writers?: () => readonly Writer[];
   /** Whether the domain at home is running. */
   readonly startedByItself?: boolean;
   readonly isMoving?: () => boolean;
@@ -108,7 +109,6 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
   const disk = {
     revoke: async (writer: string) => step('revoke', `revoke ${writer}`),
     allow: async (writer: string) => step('allow', `allow ${writer}`),
-    writers: async () => given.writers?.() ?? [],
   };
   let running = given.startedByItself === true;
   const connection = {
@@ -182,7 +182,8 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
     onEnded: () => undefined,
     onFault,
   });
-  const rooms = { journal, fleet, hosts, visits, moves, awayVms, onChange: () => undefined, onFault };
+  const services = { writers: async () => given.writers?.() ?? [] };
+  const rooms = { journal, fleet, hosts, visits, services, moves, awayVms, onChange: () => undefined, onFault };
   const wishes = new HomeWishes({
     ...rooms,
     moves: {

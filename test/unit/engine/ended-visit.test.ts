@@ -199,6 +199,24 @@ describe('a visit that nothing here refers to', () => {
     await expect.poll(() => done).toEqual([`visit.end ${stray} fenced`]);
   });
 
+  it('is ended also where its VM is not served any more, since its adoption was undone or it was deleted', async () => {
+    const { keeper, done } = await awayScene(
+      () => [{ state: 'running' }, { visit: stray, vm: vmUuid, state: 'paused' }],
+      { broken: (step) => step === 'serve' },
+    );
+    keeper.start();
+    await expect.poll(() => done).toEqual([`visit.end ${stray} fenced`]);
+  });
+
+  it.each(['gone', 'empty', 'incoming'] as const)(
+    'that is %s is ended without a reason: no running VM was cut off, it came home or never left',
+    async (state) => {
+      const { keeper, done } = await awayScene(() => [{ state: 'running' }, { visit: stray, vm: vmUuid, state }]);
+      keeper.start();
+      await expect.poll(() => done).toEqual([`visit.end ${stray} undefined`]);
+    },
+  );
+
   it('is left alone while it may write its disk: then somebody’s VM lives in it', async () => {
     const { keeper, done } = await awayScene(
       () => [{ state: 'running' }, { visit: stray, vm: vmUuid, state: 'running' }],
