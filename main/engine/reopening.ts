@@ -40,9 +40,11 @@ export class Reopening {
   async recover(): Promise<void> {
     const { journal } = this.#options;
     const moving = new Set(journal.openMoves().map(({ move }) => move.vm));
-    for (const { vm, place } of journal.places()) {
-      if (place.kind === 'away' && !moving.has(vm)) await this.#try(vm, place.visit);
-    }
+    await Promise.all(
+      journal
+        .places()
+        .flatMap(({ vm, place }) => (place.kind === 'away' && !moving.has(vm) ? [this.#try(vm, place.visit)] : [])),
+    );
   }
 
   stop(): void {
