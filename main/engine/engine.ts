@@ -41,6 +41,7 @@ import { Planner } from './planner.ts';
 import { powerFindings } from './power-findings.ts';
 import { preferencesOf } from './preferences.ts';
 import { qemuUid } from './qemu-user.ts';
+import { Reopening } from './reopening.ts';
 import { Restarts } from './restart-here.ts';
 import { type RpcServer, startRpcServer } from './rpc-server.ts';
 import { openSettings } from './settings.ts';
@@ -210,7 +211,8 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     onDecision,
     onFault,
   });
-  const keeper = new VisitKeeper({ journal, fleet, hosts, visits, moves, awayVms, onChange, onFault });
+  const reopening = new Reopening({ journal, fleet, hosts, visits, moves, onFault });
+  const keeper = new VisitKeeper({ journal, fleet, hosts, visits, services, moves, awayVms, onChange, onFault });
   const restarts = new Restarts({ journal, fleet, hosts, visits, moves, onChange, onFault });
   const disks = new DiskKeeper({ adoptions, services, fleet, moves, journal, onFault });
   const wishes = new HomeWishes({ journal, fleet, hosts, moves, onChange, onFault });
@@ -258,6 +260,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
       ...faults.findings(),
       ...journal.findings,
       ...adoptions.findings,
+      ...reopening.findings(),
       ...monitor.obstacles().map(
         ({ connection, sentence, hint }): Finding => ({
           id: `libvirt-${connection}`,
@@ -326,7 +329,8 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     services.ensure(adoption).catch((thrown: unknown) => onFault(`serving the disk of ${adoption.name}`, thrown));
   }
   await hosting.sync().catch((thrown: unknown) => onFault('turning the host role on', thrown));
-  await moves.recover();
+  await reopening.recover();
+  moves.recover();
   departure.sync();
   restarts.recover();
   keeper.start();
@@ -342,6 +346,8 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     surroundings.stop();
     await departure.stop();
     wishes.stop();
+    reopening.stop();
+    keeper.stop();
     disks.stop();
     balloons.stop();
     desk.close();

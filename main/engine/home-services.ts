@@ -56,6 +56,15 @@ export class HomeServices {
     return this.ensure(adoption);
   }
 
+  /**
+   * Who may write the VM's disk now, also of a VM that is not ours any more: nobody where no daemon serves it, and none is
+   * started for this. @throws HomewardError `timeout` where one runs and does not answer
+   */
+  async writers(vm: string): Promise<readonly Writer[]> {
+    const disk = await HomeDisk.adopt({ vm, folder: this.folder(vm) });
+    return disk?.writers() ?? [];
+  }
+
   /** The VM is no longer ours to serve. */
   async stop(adoption: Adoption): Promise<void> {
     const service = await this.#services.get(adoption.vm)?.catch(() => undefined);

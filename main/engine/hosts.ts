@@ -32,6 +32,7 @@ export interface HostsOptions {
 const factsEveryMs = 10_000;
 
 interface Paired extends KnownHost {
+  name: string;
   readonly meter: LinkMeter;
   readonly measures: HostMeasures;
   upSinceMs?: number | undefined;
@@ -84,7 +85,12 @@ export class Hosts {
         .map((peer) => [peer.fingerprint, peer]),
     );
     for (const [fingerprint, paired] of this.#paired) {
-      if (wanted.get(fingerprint)?.name === paired.name) continue;
+      const peer = wanted.get(fingerprint);
+      if (peer !== undefined) {
+        // Its link carries visits, which know no other.
+        paired.name = peer.name;
+        continue;
+      }
       this.#paired.delete(fingerprint);
       void paired.link.close();
     }
@@ -252,6 +258,13 @@ export class Hosts {
   onUp(listener: (host: KnownHost) => void): void {
     this.#upListeners.add(listener);
     for (const host of this.#paired.values()) if (host.link.state === 'up') listener(host);
+  }
+
+  /** Has whatever waits for a host try again, as if it had just come up, where it is up: something that was in the way is gone. */
+  meetAgain(fingerprint: string): void {
+    const host = this.#paired.get(fingerprint);
+    if (host?.link.state !== 'up') return;
+    for (const listener of this.#upListeners) listener(host);
   }
 
   /** A host tells, each time, that a visit has no VM any more. */

@@ -19,7 +19,7 @@ import {
   VisitRecord,
 } from '../migrate/index.ts';
 import { bootId } from '../process/index.ts';
-import { type Away, endedUnknown, takeBack } from './ended-visit.ts';
+import { endedUnknown, takeBack } from './ended-visit.ts';
 import type { Fleet } from './fleet.ts';
 import { goOn } from './go-on.ts';
 import type { Hosts, KnownHost } from './hosts.ts';
@@ -43,7 +43,8 @@ export interface MovesOptions {
   readonly onFault: (what: string, thrown: unknown) => void;
 }
 
-const visitDamaged = 'Its disk is at home, whatever became of the VM: shut it down from inside. See: homeward doctor';
+export const visitDamaged =
+  'Its disk is at home, whatever became of the VM: shut it down from inside. See: homeward doctor';
 
 export interface Asked {
   readonly by: Move['askedBy'];
@@ -146,7 +147,11 @@ export class Moves {
       await this.#options.fleet.putBack(vm);
       const place = this.#options.journal.place(vm.uuid)?.place;
       // Paused while this computer was away, it would be so at home.
-      if (place?.kind === 'away' && place.pausedSince !== undefined) await goOn(this.#options, vm.uuid, place);
+      if (place?.kind === 'away' && place.pausedSince !== undefined) {
+        // It may be shut still, where this engine could not open it when it started.
+        await this.#options.visits.open(this.#recordOf(vm), local, host.link);
+        await goOn(this.#options, vm.uuid, place);
+      }
       const plan = await this.#possible(vm, 'home', host);
       const { deadlineMs } = asked;
       const left =
@@ -218,16 +223,11 @@ export class Moves {
     return run.move;
   }
 
-  /** Takes up what another engine left: opens the visits of VMs that are away, and finishes unfinished moves (I3). */
-  async recover(): Promise<void> {
-    const { journal, onFault } = this.#options;
-    const moving = new Set(journal.openMoves().map(({ move }) => move.vm));
-    for (const { vm, place, data } of journal.places()) {
-      if (place.kind !== 'away' || place.restarting !== undefined || moving.has(vm)) continue;
-      await this.#openVisit(vm, place, data).catch((thrown: unknown) => onFault('reopening a visit', thrown));
-    }
-    for (const { move, data } of journal.openMoves()) {
-      void this.#takeUpAtLast(move, data);
+  /** Finishes the moves that another engine left unfinished (I3). */
+  recover(): void {
+    for (const { move, data } of this.#options.journal.openMoves()) {
+      // One that a person has begun meanwhile is nobody's to take up.
+      if (this.#inherited.has(move.vm)) void this.#takeUpAtLast(move, data);
     }
   }
 
@@ -260,12 +260,6 @@ export class Moves {
     this.#inherited.delete(move.vm);
     this.#notTakenUp.delete(move.vm);
     run.post({ kind: 'engine-restarted' });
-  }
-
-  async #openVisit(vm: string, place: Away, data: unknown): Promise<void> {
-    const { fleet, hosts } = this.#options;
-    const local = await fleet.local(await fleet.settled(vm));
-    await this.#follow(vm, VisitRecord.parse(data), local, hosts.need(place.host));
   }
 
   /** What the VM does is seen where it is. */

@@ -68,10 +68,11 @@ export class Keeping {
     return [...found].flatMap(([id, state]) => (isInhabited(state) && this.#book.endOf(id) !== undefined ? [id] : []));
   }
 
-  /** Something happened in a visit; `end` where it is over. */
+  /** Something happened in a visit; `end` where it is over, unless its VM moved on: then there is no end to tell of. */
   note(info: VisitInfo, peer: string, end: VisitEndReason | undefined): void {
     if (isInhabited(info.state)) this.#book.arrived(info, peer);
     if (end !== undefined) this.#tell(this.#book.ended(info.visit, end));
+    else if (info.state === 'gone') this.#book.movedOn(info.visit);
   }
 
   /** It is to end, for this reason; on the disk once this resolves. */

@@ -262,7 +262,8 @@ export class HostRole {
     });
     this.#residents.set(visit.id, { visit, watch, usedAt: this.#clock.now() });
     watch.start();
-    this.#noteState(visit, undefined);
+    // How one ended that was found gone is for `compare` to say.
+    if (visit.state !== 'gone') this.#noteState(visit, undefined);
   }
 
   /** Visits that are not over. */

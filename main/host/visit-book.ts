@@ -115,6 +115,14 @@ export class VisitBook {
     return this.ended(visit, isOfThisBoot ? 'died' : 'host-restarted');
   }
 
+  /** Its VM left: no end to speak of, and its laptop may not be able to say so for a while. An end that was decided on stays. */
+  movedOn(visit: string): void {
+    const page = this.#pages.get(visit);
+    if (page === undefined || page.end !== undefined) return;
+    this.#pages.delete(visit);
+    this.#write();
+  }
+
   /** The laptop says that it is over. Coming home is no end to speak of. */
   settled(visit: string, why: VisitEndReason | undefined): VisitInfo | undefined {
     const news = why === undefined ? undefined : this.ended(visit, why);

@@ -1,11 +1,13 @@
 import { onTestFinished } from 'vitest';
+import type { Writer } from '../../../main/disk/index.ts';
 import { HomeWishes } from '../../../main/engine/home-wishes.ts';
 import type { KnownHost } from '../../../main/engine/hosts.ts';
 import { type Journal, openJournal } from '../../../main/engine/journal.ts';
 import { Moves } from '../../../main/engine/moves.ts';
 import { Restarts } from '../../../main/engine/restart-here.ts';
 import { VisitKeeper } from '../../../main/engine/visit-keeper.ts';
-import type { LocalVm } from '../../../main/migrate/index.ts';
+import type { Connection } from '../../../main/libvirt/index.ts';
+import type { LocalVm, VisitLink } from '../../../main/migrate/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
 import type { Move } from '../../../shared/model/move.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
@@ -22,6 +24,8 @@ export const away: Extract<Vm['place'], { kind: 'away' }> = {
   since: '2026-11-20T10:00:00.000Z',
 };
 
+const record = { visit, migrationFolder: '/tmp/homeward-0123456789abcdef', homeXml: '<domain/>' };
+
 const unused = (): never => {
   throw new Error('not in this test');
 };
@@ -37,7 +41,7 @@ export interface Given {
   /** The host cannot be reached. */
   readonly unreachable?: boolean;
   /** Who may write the disk, besides. */
-  readonly writers?: () => readonly string[];
+  readonly writers?: () => readonly Writer[];
   /** Whether the domain at home is running. */
   readonly startedByItself?: boolean;
   readonly isMoving?: () => boolean;
@@ -62,11 +66,12 @@ export interface AwayScene {
   readonly nextEngine: (changes?: Given) => AwayScene;
 }
 
-/** A VM that is away, by a real journal, at a real link's end where `visit.list` answers with `listed`. */
+/** A VM that is away, by a real journal, at a real link's end where `visit.list` answers with `listed`, less what was ended. */
 export async function awayScene(listed: () => readonly Partial<VisitInfo>[], given: Given = {}): Promise<AwayScene> {
   const bed = await makeBed();
   onTestFinished(() => bed.close());
   const done: string[] = [];
+  const endedThere = new Set<string>();
   const scripted = await bed.listen({
     handlers: () => ({
       'host.facts': unused,
@@ -77,10 +82,16 @@ export async function awayScene(listed: () => readonly Partial<VisitInfo>[], giv
       'visit.admit': unused,
       'visit.prepare': unused,
       'visit.listen': unused,
-      'visit.list': () => ({ visits: listed().map((info) => ({ ...visitInfo, ...info })) }),
+      'visit.list': () => ({
+        visits: listed()
+          .map((info) => ({ ...visitInfo, ...info }))
+          .filter((info) => !endedThere.has(info.visit)),
+      }),
       'visit.end': (asked) => {
         done.push(`visit.end ${asked.visit} ${asked.why}`);
-        return given.silentEnd === true ? new Promise(() => undefined) : {};
+        if (given.silentEnd === true) return new Promise(() => undefined);
+        endedThere.add(asked.visit);
+        return {};
       },
     }),
   });
@@ -89,7 +100,7 @@ export async function awayScene(listed: () => readonly Partial<VisitInfo>[], giv
   await until(() => link.state === (given.unreachable === true ? 'down' : 'up'));
   const journal = await openJournal(`${await tempFolder()}/journal.jsonl`);
   onTestFinished(() => journal.close());
-  await journal.append({ kind: 'place', vm: vmUuid, place: given.place ?? away, data: {} });
+  await journal.append({ kind: 'place', vm: vmUuid, place: given.place ?? away, data: record });
   return sceneOver(journal, { fingerprint: hostFingerprint, name: 'tower', link, stableMs: () => 0 }, done, given);
 }
 
@@ -101,7 +112,6 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
   const disk = {
     revoke: async (writer: string) => step('revoke', `revoke ${writer}`),
     allow: async (writer: string) => step('allow', `allow ${writer}`),
-    writers: async () => given.writers?.() ?? [],
   };
   let running = given.startedByItself === true;
   const connection = {
@@ -144,8 +154,14 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
   };
   let known = true;
   const visits = {
-    open: unused,
-    connection: unused,
+    open: async ({ visit: opened }: { readonly visit: string }) => {
+      done.push(`open ${opened}`);
+      return {} as VisitLink;
+    },
+    connection: async () => {
+      const there = { state: async () => ({ state: 'paused' }), resume: async () => void done.push('go on') };
+      return there as unknown as Connection;
+    },
     has: (which: string) => known && which === away.visit,
     end: async (ended: string) => {
       known = false;
@@ -172,7 +188,8 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
     onEnded: () => undefined,
     onFault,
   });
-  const rooms = { journal, fleet, hosts, visits, moves, awayVms, onChange: () => undefined, onFault };
+  const services = { writers: async () => given.writers?.() ?? [] };
+  const rooms = { journal, fleet, hosts, visits, services, moves, awayVms, onChange: () => undefined, onFault };
   const wishes = new HomeWishes({
     ...rooms,
     moves: {
@@ -185,9 +202,11 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
     },
   });
   onTestFinished(() => wishes.stop());
+  const keeper = new VisitKeeper({ ...rooms, lookAgainMs: 20 });
+  onTestFinished(() => keeper.stop());
   return {
     moves,
-    keeper: new VisitKeeper(rooms),
+    keeper,
     restarts: new Restarts({ ...rooms, retryMs: 5 }),
     wishes,
     journal,

@@ -93,6 +93,86 @@ describe('a VM that ends while it is away', () => {
     expect(placeIn(journal)).toBe('away');
     expect(moves.isMoving(vmUuid)).toBe(false);
   });
+
+  it('is taken back as soon as its disk can be fenced', async () => {
+    let broken = true;
+    const { keeper, journal, done } = await awayScene(() => [{ state: 'gone', end: { why: 'lease', at } }], {
+      broken: (step) => step === 'revoke' && broken,
+    });
+    keeper.start();
+    await expect.poll(() => done).toContain('fault: taking back the disk of a VM that ended while away');
+    broken = false;
+    await expect.poll(() => placeIn(journal)).toBe('home');
+    expect(journal.place(vmUuid)?.place).toMatchObject({ ended: { why: 'lease' } });
+    expect(done.filter((one) => one === 'allow home')).toHaveLength(1);
+  });
+
+  it('while something else was being done with it, as having it go on: is taken back when that is over', async () => {
+    const {
+      keeper,
+      moves,
+      journal,
+      done,
+      vm: current,
+    } = await awayScene(() => [{ state: 'gone', end: { why: 'host-restarted', at } }], {
+      place: { ...away, pausedSince: at },
+    });
+    let isOver: () => void = () => undefined;
+    const goingOn = moves.exclusively(current(), () => new Promise<void>((resolve) => (isOver = resolve)));
+    keeper.start();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect([done, placeIn(journal)]).toEqual([[], 'away']);
+    isOver();
+    await goingOn;
+    await expect.poll(() => done).toEqual(settled('host-restarted'));
+    expect(journal.place(vmUuid)?.place).toEqual({
+      kind: 'home',
+      ended: { why: 'host-restarted', at, hostName: 'tower' },
+    });
+  });
+
+  it('where its host could not say so at first: is taken back when it can', async () => {
+    let asked = 0;
+    const { keeper, journal, done } = await awayScene(() => {
+      asked += 1;
+      if (asked === 1) throw new Error('not now');
+      return [{ state: 'gone' }];
+    });
+    keeper.start();
+    await expect.poll(() => placeIn(journal)).toBe('home');
+    expect(done[0]).toBe('fault: asking tower for visits');
+  });
+
+  it('is not looked at again once it is home, nor after the end', async () => {
+    let looks = 0;
+    const { keeper, journal } = await awayScene(
+      () => {
+        looks += 1;
+        return [{ state: 'gone' }];
+      },
+      { broken: (step) => step === 'revoke' && looks < 3 },
+    );
+    keeper.start();
+    await expect.poll(() => placeIn(journal)).toBe('home');
+    const seen = looks;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect([seen, looks]).toEqual([3, 3]);
+
+    let asked = 0;
+    const other = await awayScene(
+      () => {
+        asked += 1;
+        return [{ state: 'gone' }];
+      },
+      { broken: (step) => step === 'revoke' },
+    );
+    other.keeper.start();
+    await expect.poll(() => other.done).toContain('fault: taking back the disk of a VM that ended while away');
+    other.keeper.stop();
+    const then = asked;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(asked).toBe(then);
+  });
 });
 
 describe('a host that answers and does not know the visit', () => {
@@ -118,6 +198,24 @@ describe('a visit that nothing here refers to', () => {
     keeper.start();
     await expect.poll(() => done).toEqual([`visit.end ${stray} fenced`]);
   });
+
+  it('is ended also where its VM is not served any more, since its adoption was undone or it was deleted', async () => {
+    const { keeper, done } = await awayScene(
+      () => [{ state: 'running' }, { visit: stray, vm: vmUuid, state: 'paused' }],
+      { broken: (step) => step === 'serve' },
+    );
+    keeper.start();
+    await expect.poll(() => done).toEqual([`visit.end ${stray} fenced`]);
+  });
+
+  it.each(['gone', 'empty', 'incoming'] as const)(
+    'that is %s is ended without a reason: no running VM was cut off, it came home or never left',
+    async (state) => {
+      const { keeper, done } = await awayScene(() => [{ state: 'running' }, { visit: stray, vm: vmUuid, state }]);
+      keeper.start();
+      await expect.poll(() => done).toEqual([`visit.end ${stray} undefined`]);
+    },
+  );
 
   it('is left alone while it may write its disk: then somebody’s VM lives in it', async () => {
     const { keeper, done } = await awayScene(
@@ -167,6 +265,14 @@ describe('bringing home a VM that has ended', () => {
       hint: 'Shut down the one here, then bring it home: virsh -c qemu:///session shutdown work',
     });
     expect([done, placeIn(journal)]).toEqual([[], 'away']);
+  });
+
+  it('one that was paused because this computer left goes on first, also where its visit could not be opened yet', async () => {
+    const place = { ...away, pausedSince: at };
+    const { moves, journal, done } = await awayScene(() => [{ state: 'paused' }], { place });
+    await expect(moves.home(vm({ place }), asked)).rejects.toThrow('planned');
+    expect(done).toEqual([`open ${visit}`, 'go on']);
+    expect(journal.place(vmUuid)?.place).toEqual(away);
   });
 
   it('one that was renamed here is not, and what to do is said', async () => {

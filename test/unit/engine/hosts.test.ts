@@ -103,8 +103,25 @@ describe('a host that answers', () => {
     hosts.syncPeers();
     const tower = () => hosts.find('tower');
     await until(() => tower().reachable);
-    return { bed, hosts, tower, asked, settings };
+    return { bed, hosts, peers, tower, asked, settings };
   }
+
+  it('and is renamed keeps its link, with what that carries; one that is revoked does not', async () => {
+    const { bed, hosts, peers } = await linked(() => false);
+    const { fingerprint } = bed.host;
+    const before = hosts.need(fingerprint);
+    const stream = await before.link.openStream({ kind: 'libvirt', visit });
+    onTestFinished(() => void stream.destroy());
+    await peers.rename(fingerprint, 'spire');
+    hosts.syncPeers();
+    expect([hosts.find('spire').reachable, before.name, hosts.need(fingerprint)]).toEqual([true, 'spire', before]);
+    expect(() => hosts.find('tower')).toThrow(expect.objectContaining({ code: 'unknown-host' }));
+    expect([before.link.state, stream.destroyed]).toEqual(['up', false]);
+    await peers.revoke(fingerprint);
+    hosts.syncPeers();
+    await until(() => before.link.state !== 'up');
+    expect(() => hosts.need(fingerprint)).toThrow(expect.objectContaining({ code: 'not-paired' }));
+  });
 
   it('is measured: the link at once, the machine when it has nothing to do', async () => {
     let atWork = true;
@@ -152,6 +169,19 @@ describe('a host that answers', () => {
     const { shownOpsPerSec = 0, cpuSingleOpsPerSec } = tower().benchmark ?? {};
     expect(cpuSingleOpsPerSec).toBe(shownOpsPerSec);
     expect(shownOpsPerSec > 10).toBe(least > 10);
+  });
+
+  it('is met again where something else was in the way, and not while it does not answer', async () => {
+    const { bed, hosts, tower } = await linked(() => false);
+    const met: string[] = [];
+    hosts.onUp(({ name }) => met.push(name));
+    const { fingerprint = '' } = tower();
+    hosts.meetAgain(fingerprint);
+    expect(met).toEqual(['tower', 'tower']);
+    await bed.server.close();
+    await until(() => !tower().reachable);
+    hosts.meetAgain(fingerprint);
+    expect(met).toHaveLength(2);
   });
 
   it('and whose owner wants the room back is heard, by name', async () => {

@@ -118,12 +118,6 @@ describe('an engine that ends in the middle of it', () => {
     await expect.poll(() => first.journal.place(vmUuid)?.place).toEqual({ kind: 'home' });
     expect(next.done).toEqual([]);
   });
-
-  it('does not open the visit again: its host gets no stream to the disk', async () => {
-    const { moves, done } = await awayScene(() => [], { place: { ...away, restarting: { start: true } } });
-    await moves.recover();
-    expect(done).toEqual([]);
-  });
 });
 
 it('what is said of how a visit ended is forgotten once the VM runs here, whoever started it', async () => {

@@ -150,6 +150,28 @@ describe('what is remembered of a visit', () => {
     expect([keeping.untold(laptop), keeping.past(), at.news]).toEqual([[], [], []]);
   });
 
+  it('is nothing where the VM went home and its laptop could not say so: not now, later, or to the next engine', async () => {
+    const at = await host();
+    const keeping = await at.open();
+    keeping.note(running, laptop, undefined);
+    keeping.note({ ...running, state: 'gone' }, laptop, undefined);
+    await keeping.written();
+    const next = await at.open();
+    expect(next.compare(new Map())).toEqual([]);
+    keeping.settle(visit, 'fenced');
+    expect([next.untold(laptop), next.past(), keeping.past(), at.news]).toEqual([[], [], [], []]);
+  });
+
+  it('that the watch saw end stays so, whatever is noted of it afterwards', async () => {
+    const at = await host();
+    const keeping = await at.open();
+    keeping.note(running, laptop, undefined);
+    keeping.note({ ...running, state: 'gone' }, laptop, 'crashed');
+    keeping.note({ ...running, state: 'gone' }, laptop, undefined);
+    expect(keeping.past()).toMatchObject([{ end: { why: 'crashed' } }]);
+    expect(keeping.untold(laptop), 'which its laptop does not know yet').toHaveLength(1);
+  });
+
   it('of one whose home went on without it: the owner is told', async () => {
     const at = await host();
     const keeping = await at.open();
