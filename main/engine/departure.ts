@@ -2,6 +2,7 @@ import { isOver } from '../../shared/machine/move-machine.ts';
 import type { Move } from '../../shared/model/move.ts';
 import type { Readings } from '../../shared/model/signal.ts';
 import type { Vm } from '../../shared/model/vm.ts';
+import type { Hurry } from '../../shared/plan/plan-watch.ts';
 import { type DepartingVm, departure, signalKey, type VmAct } from '../../shared/policy/departure.ts';
 import { look, nothingSeen, signalsOf } from '../../shared/policy/signals.ts';
 import type { Decision } from '../../shared/rpc.ts';
@@ -19,7 +20,7 @@ type SafeEnd = Pick<PauseAway, 'pauseAway' | 'wakeUp'>;
 export interface DepartureOptions {
   readonly fleet: Pick<Fleet, 'list'>;
   readonly journal: Pick<Journal, 'append' | 'places'>;
-  readonly moves: Pick<Moves, 'cancel' | 'underWay'>;
+  readonly moves: Pick<Moves, 'cancel' | 'hurry' | 'underWay'>;
   readonly settings: Pick<SettingsStore, 'current'>;
   readonly power: Pick<Power, 'arm' | 'disarm' | 'hold' | 'release'>;
   /** Whether the host answers. */
@@ -134,12 +135,13 @@ export class Departure {
 
   #consider(): void {
     const { settings, power } = this.#options;
+    const vms = this.#vms();
     const { acts, guard, leaving, wake } = departure({
       nowMs: this.#now(),
       signals: signalsOf(this.#memory),
       settings: settings.current.departure,
       metered: this.#memory.readings.network?.metered === true,
-      vms: this.#vms(),
+      vms,
     });
     this.#leaving = leaving;
     if (leaving === undefined) this.#announced.clear();
@@ -148,6 +150,8 @@ export class Departure {
     for (const act of acts) {
       if (act.action === 'home') this.#do(`bringing ${act.name} home`, this.#bringHome(act));
       if (act.action === 'recall') this.#recall(act);
+      if (act.action === 'stay' && vms.some(({ uuid, where }) => uuid === act.vm && where === 'returning'))
+        this.#hurry(act);
     }
     if (guard.action === 'hold') void power.hold();
     else if (this.#pausing === undefined) void power.release();
@@ -207,12 +211,18 @@ export class Departure {
     this.#notBeforeMs.set(act.vm, Number.POSITIVE_INFINITY);
     this.#announce(act, act.reason);
     try {
-      const { reason, deadlineMs, pausesWhenLate } = act;
-      if (pausesWhenLate) this.#hurried.add(act.vm);
-      await this.#options.bringHome(vm, { by: 'policy', reason, deadlineMs, pausesWhenLate });
+      const hurry = hurryOf(act);
+      if (hurry?.pausesWhenLate === true) this.#hurried.add(act.vm);
+      await this.#options.bringHome(vm, { by: 'policy', reason: act.reason, hurry });
     } finally {
       this.#notBeforeMs.set(act.vm, this.#now() + tryAgainMs);
     }
+  }
+
+  /** The signals of now are what its move goes by, whoever began it; one that a person gave less time keeps to that. */
+  #hurry(act: VmAct): void {
+    const hurry = hurryOf(act);
+    if (this.#options.moves.hurry(act.vm, hurry) && hurry?.pausesWhenLate === true) this.#hurried.add(act.vm);
   }
 
   #recall(act: VmAct): void {
@@ -274,4 +284,8 @@ export class Departure {
   #do(what: string, work: Promise<void>): void {
     work.catch((thrown: unknown) => this.#options.onFault(what, thrown));
   }
+}
+
+function hurryOf({ deadlineMs, pausesWhenLate }: VmAct): Hurry | undefined {
+  return deadlineMs === undefined ? undefined : { deadlineMs, pausesWhenLate };
 }

@@ -45,7 +45,7 @@ export interface VmAct {
    */
   readonly action: 'home' | 'recall' | 'wait' | 'pause' | 'stay';
   readonly reason: string;
-  /** What is left for it, ms. */
+  /** What is left for it, or for its move home that is under way, ms. */
   readonly deadlineMs?: number | undefined;
   /** Whether what cannot be home by then is better paused, since this computer then sleeps, than late. */
   readonly pausesWhenLate: boolean;
@@ -82,7 +82,8 @@ export function signalKey({ trigger, sinceMs }: Signal): string {
 
 function actOn(vm: DepartingVm, signals: readonly Signal[], input: DepartureInput): VmAct {
   const act = (action: VmAct['action'], reason: string, because: readonly Signal[] = []): VmAct => {
-    const deadlineMs = action === 'home' ? leftMs(because, input) : undefined;
+    const isHomeward = action === 'home' || vm.where === 'returning';
+    const deadlineMs = isHomeward ? leftMs(because, input) : undefined;
     const pausesWhenLate = because.some(endsInSleep);
     const done = { vm: vm.uuid, name: vm.name, action, reason, pausesWhenLate, signals: because.map(signalKey) };
     return deadlineMs === undefined ? done : { ...done, deadlineMs: Math.max(0, deadlineMs) };
@@ -92,7 +93,7 @@ function actOn(vm: DepartingVm, signals: readonly Signal[], input: DepartureInpu
   if (over.length > 0) return act('pause', `${sentences(over)} There is no time left to bring ${vm.name} home.`, over);
   const counting = signals.filter(({ priority }) => priority === 'must' || !vm.onlyMust);
   const decisive = decisiveOf(
-    counting.filter((signal) => !vm.vetoed.includes(signalKey(signal))),
+    counting.filter((signal) => !vm.vetoed.includes(signalKey(signal)) || holdsAllTheSame(signal, vm)),
     input.metered,
   );
   if (decisive.length === 0) {
@@ -139,6 +140,11 @@ function quiet(signals: readonly Signal[], metered: boolean): string {
 
 function endsInSleep({ trigger }: Signal): boolean {
   return trigger === 'lid' || trigger === 'sleep';
+}
+
+/** The lid's deadline pauses whatever a person called off: a move that they begin then has to know of it. */
+function holdsAllTheSame(signal: Signal, { where }: DepartingVm): boolean {
+  return where === 'returning' && endsInSleep(signal);
 }
 
 /** No time is left. A system that has begun to suspend waits for seconds, in which no VM comes home. */

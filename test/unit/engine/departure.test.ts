@@ -6,6 +6,7 @@ import { cancelledByUser } from '../../../shared/machine/move-machine.ts';
 import type { Move } from '../../../shared/model/move.ts';
 import { changedDeparture, type DepartureChange, type Readings } from '../../../shared/model/signal.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
+import type { Hurry } from '../../../shared/plan/plan-watch.ts';
 import type { Decision } from '../../../shared/rpc.ts';
 import { hostFingerprint, move, vm, vmUuid } from '../samples.ts';
 
@@ -22,7 +23,13 @@ const homeward = (over: Partial<Move> = {}): Move => move({ direction: 'home', p
 function laptop(over: Partial<DepartureOptions> = {}, change: DepartureChange = {}) {
   const did: string[] = [];
   const told: Decision[] = [];
-  const here = { place: away as Vm['place'], moves: [] as Move[], nowMs: 0, reachable: true };
+  const here = {
+    place: away as Vm['place'],
+    moves: [] as Move[],
+    nowMs: 0,
+    reachable: true,
+    hurry: undefined as Hurry | undefined,
+  };
   const note = (what: string) => async () => void did.push(what);
   const departure = new Departure({
     fleet: { list: () => [vm({ place: here.place })] },
@@ -32,6 +39,10 @@ function laptop(over: Partial<DepartureOptions> = {}, change: DepartureChange = 
       cancel: () => {
         did.push('cancel');
         return move();
+      },
+      hurry: (_vm, hurry) => {
+        here.hurry = hurry;
+        return hurry !== undefined;
       },
     },
     settings: { current: { ...defaultSettings(), departure: changedDeparture(defaultSettings().departure, change) } },
@@ -117,10 +128,29 @@ describe('leaving', () => {
     expect(bringHome).toHaveBeenCalledWith(expect.objectContaining({ name: 'work' }), {
       by: 'policy',
       reason: 'The lid is closed.',
-      deadlineMs: 298_000,
-      pausesWhenLate: true,
+      hurry: { deadlineMs: 298_000, pausesWhenLate: true },
     });
   });
+
+  it.each(['policy', 'user', 'host'] as const)(
+    'a move home that %s asked for keeps to the lid as it is',
+    async (askedBy) => {
+      const { departure, here, second } = laptop();
+      here.moves = [homeward({ askedBy })];
+      departure.sync();
+      await second();
+      expect(here.hurry).toBeUndefined();
+      await second(closed);
+      expect(here.hurry).toEqual({ deadlineMs: 300_000, pausesWhenLate: true });
+      for (let s = 0; s < 9; s += 1) await second(closed);
+      expect(here.hurry?.deadlineMs).toBe(291_000);
+      await second({ lidClosed: false });
+      expect(here.hurry).toBeUndefined();
+      here.nowMs = 250_000;
+      await second(closed);
+      expect(here.hurry?.deadlineMs).toBe(300_000);
+    },
+  );
 
   it('tries again every five seconds where that fails, and says why each time', async () => {
     const bringHome = vi.fn(() => Promise.reject(new Error('no room')));

@@ -73,6 +73,17 @@ describe('what is done when this computer is about to leave', () => {
     expect(only([lid], { where: 'returning' })).toMatchObject({ act: { action: 'stay' }, guard: { action: 'hold' } });
   });
 
+  test('on its way home it has the time that the signals of now leave it, and all of it once they are gone', () => {
+    const returning = { where: 'returning' } as const;
+    expect(only([lid], returning).act).toMatchObject({ deadlineMs: 299_000, pausesWhenLate: true });
+    expect(only([{ ...lid, sinceMs: 500 }], returning).act).toMatchObject({ deadlineMs: 299_500 });
+    expect(only([hint('dock', 0.7)], returning).act).toMatchObject({ deadlineMs: 299_000, pausesWhenLate: false });
+    expect(only([], returning).act).not.toHaveProperty('deadlineMs');
+    // Who called an earlier move off may begin one: the lid's deadline pauses all the same.
+    expect(only([lid], { ...returning, vetoed: ['lid@0'] }).act.deadlineMs).toBe(299_000);
+    expect(only([hint('dock', 0.7)], { ...returning, vetoed: ['dock@0'] }).act).not.toHaveProperty('deadlineMs');
+  });
+
   test.each(['away', 'leaving', 'returning'] as const)(
     'the lid’s time is over, %s: paused, and the lid is let go',
     (where) => {
