@@ -82,6 +82,7 @@ export function laptop(bed: PowerBed, { homeTakesMs = 1_500, pauseTakesMs = 0, d
       underWay: () => moves,
       cancel: () => Promise.reject(new Error('nothing moves out')) as never,
       hurry: () => true,
+      isMoving: () => moves.length > 0,
     },
     settings: { current: settings },
     power,

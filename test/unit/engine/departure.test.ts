@@ -36,6 +36,7 @@ function laptop(over: Partial<DepartureOptions> = {}, change: DepartureChange = 
     journal: { append: note('journal'), places: () => [{ vm: vmUuid, place: here.place, data: undefined }] },
     moves: {
       underWay: () => here.moves,
+      isMoving: () => here.moves.length > 0,
       cancel: () => {
         did.push('cancel');
         return move();

@@ -1,0 +1,47 @@
+import type { Move } from '../../shared/model/move.ts';
+import type { Vm } from '../../shared/model/vm.ts';
+import type { DepartingVm } from '../../shared/policy/departure.ts';
+import type { Journal } from './journal.ts';
+
+interface Seen {
+  readonly vms: readonly Vm[];
+  readonly places: ReturnType<Journal['places']>;
+  readonly underWay: readonly Move[];
+  /** Whether the host answers. */
+  readonly isReachable: (host: string) => boolean;
+  /** Those that are given up for now: paused, or out of reach of a pause. */
+  readonly paused: ReadonlySet<string>;
+  /** Those that are paused, if they are, for want of time; one that a person gave too little waits for that person. */
+  readonly hurried: ReadonlySet<string>;
+  readonly vetoed: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What a departure is about: VMs that are away, or on their way. */
+export function departing({ vms, places, underWay, isReachable, paused, hurried, vetoed }: Seen): DepartingVm[] {
+  const common = (uuid: string, host: string) => ({
+    uuid,
+    reachable: isReachable(host),
+    paused: paused.has(uuid) || (hurried.has(uuid) && isPausedThere(places, uuid)),
+    onlyMust: vms.find((vm) => vm.uuid === uuid)?.level === 'off',
+    vetoed: vetoed.get(uuid) ?? [],
+  });
+  const moving = underWay.map(
+    ({ vm, vmName, direction, host, cancellable }): DepartingVm => ({
+      ...common(vm, host),
+      name: vmName,
+      where: direction === 'out' ? 'leaving' : 'returning',
+      cancellable,
+    }),
+  );
+  const away = places.flatMap(({ vm, place }): DepartingVm[] => {
+    if (place.kind !== 'away' || underWay.some((move) => move.vm === vm)) return [];
+    const name = vms.find(({ uuid }) => uuid === vm)?.name ?? 'A VM';
+    return [{ ...common(vm, place.host), name, where: 'away', cancellable: false }];
+  });
+  return [...moving, ...away];
+}
+
+/** Homeward paused it at its host, and it has not gone on. */
+export function isPausedThere(places: ReturnType<Journal['places']>, uuid: string): boolean {
+  return places.some(({ vm, place }) => vm === uuid && place.kind === 'away' && place.pausedSince !== undefined);
+}
