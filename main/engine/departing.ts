@@ -1,11 +1,11 @@
 import type { Move } from '../../shared/model/move.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import type { DepartingVm } from '../../shared/policy/departure.ts';
-import type { Journal } from './journal.ts';
+import type { PlaceRecord } from './journal.ts';
 
 interface Seen {
   readonly vms: readonly Vm[];
-  readonly places: ReturnType<Journal['places']>;
+  readonly places: readonly PlaceRecord[];
   readonly underWay: readonly Move[];
   /** Whether the host answers. */
   readonly isReachable: (host: string) => boolean;
@@ -14,17 +14,29 @@ interface Seen {
   /** Those that are paused, if they are, for want of time; one that a person gave too little waits for that person. */
   readonly hurried: ReadonlySet<string>;
   readonly vetoed: ReadonlyMap<string, readonly string[]>;
+  /** Bringing it home is being begun; no move is to be seen yet. */
+  readonly isBeginning: (vm: string) => boolean;
+  /** That was tried a moment ago. */
+  readonly isTriedLately: (vm: string) => boolean;
 }
 
 /** What a departure is about: VMs that are away, or on their way. */
-export function departing({ vms, places, underWay, isReachable, paused, hurried, vetoed }: Seen): DepartingVm[] {
-  const common = (uuid: string, host: string) => ({
-    uuid,
-    reachable: isReachable(host),
-    paused: paused.has(uuid) || (hurried.has(uuid) && isPausedThere(places, uuid)),
-    onlyMust: vms.find((vm) => vm.uuid === uuid)?.level === 'off',
-    vetoed: vetoed.get(uuid) ?? [],
-  });
+export function departing(seen: Seen): DepartingVm[] {
+  const { vms, places, underWay, isReachable, paused, hurried, vetoed, isBeginning, isTriedLately } = seen;
+  const common = (uuid: string, host: string) => {
+    const vm = vms.find((known) => known.uuid === uuid);
+    return {
+      uuid,
+      host,
+      reachable: isReachable(host),
+      paused: paused.has(uuid) || (hurried.has(uuid) && isPausedThere(places, uuid)),
+      onlyMust: vm?.level === 'off',
+      vetoed: vetoed.get(uuid) ?? [],
+      // One that is not seen yet cannot be moved yet: it keeps no other waiting.
+      bytes: vm?.sample?.usedMemoryBytes ?? vm?.memoryBytes ?? Number.POSITIVE_INFINITY,
+      triedLately: isTriedLately(uuid),
+    };
+  };
   const moving = underWay.map(
     ({ vm, vmName, direction, host, cancellable }): DepartingVm => ({
       ...common(vm, host),
@@ -36,12 +48,13 @@ export function departing({ vms, places, underWay, isReachable, paused, hurried,
   const away = places.flatMap(({ vm, place }): DepartingVm[] => {
     if (place.kind !== 'away' || underWay.some((move) => move.vm === vm)) return [];
     const name = vms.find(({ uuid }) => uuid === vm)?.name ?? 'A VM';
-    return [{ ...common(vm, place.host), name, where: 'away', cancellable: false }];
+    const where = isBeginning(vm) ? 'returning' : 'away';
+    return [{ ...common(vm, place.host), name, where, cancellable: false }];
   });
   return [...moving, ...away];
 }
 
 /** Homeward paused it at its host, and it has not gone on. */
-export function isPausedThere(places: ReturnType<Journal['places']>, uuid: string): boolean {
+export function isPausedThere(places: readonly PlaceRecord[], uuid: string): boolean {
   return places.some(({ vm, place }) => vm === uuid && place.kind === 'away' && place.pausedSince !== undefined);
 }

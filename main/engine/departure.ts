@@ -36,6 +36,7 @@ export interface DepartureOptions {
 }
 
 const tryAgainMs = 5_000;
+const beginning = Number.POSITIVE_INFINITY;
 /** Before the lid's lock is let go; a host that does not answer must not keep a closed laptop awake. */
 const pauseWithinMs = 15_000;
 /** After a departure nothing moves out by itself: who closed the lid may open it in the next room. */
@@ -178,6 +179,8 @@ export class Departure {
       paused: this.#paused,
       hurried: this.#hurried,
       vetoed: this.#vetoed,
+      isBeginning: (vm) => this.#notBeforeMs.get(vm) === beginning,
+      isTriedLately: (vm) => !this.#isDue(vm),
     });
   }
 
@@ -197,7 +200,7 @@ export class Departure {
     if (vm === undefined || !this.#isDue(act.vm)) return;
     // It is just being paused, or woken.
     if (this.#options.moves.isMoving(act.vm)) return;
-    this.#notBeforeMs.set(act.vm, Number.POSITIVE_INFINITY);
+    this.#notBeforeMs.set(act.vm, beginning);
     this.#announce(act, act.reason);
     try {
       const hurry = hurryOf(act);

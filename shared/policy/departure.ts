@@ -17,6 +17,12 @@ export interface DepartingVm {
   readonly where: 'away' | 'leaving' | 'returning';
   /** Its move can still be called off. */
   readonly cancellable: boolean;
+  /** The one it is on, or comes from. */
+  readonly host: string;
+  /** Memory in use: about what has to cross to bring it home. */
+  readonly bytes: number;
+  /** Bringing it home could not be begun a moment ago. */
+  readonly triedLately: boolean;
   /** The host it is on answers. */
   readonly reachable: boolean;
   /** It waits for this computer to be back, and needs nothing more. */
@@ -65,7 +71,10 @@ export interface Departure {
 
 export function departure(input: DepartureInput): Departure {
   const signals = input.signals.filter(({ trigger }) => input.settings[trigger].on);
-  const acts = input.vms.map((vm) => actOn(vm, signals, input));
+  const acts = oneByOne(
+    input.vms.map((vm) => actOn(vm, signals, input)),
+    input.vms,
+  );
   const decisive = decisiveOf(signals, input.metered);
   return {
     acts,
@@ -119,6 +128,30 @@ function actOn(vm: DepartingVm, signals: readonly Signal[], input: DepartureInpu
     default:
       return vm.where satisfies never;
   }
+}
+
+/**
+ * At each host one comes home at a time, the one with the least memory first: two that share a link are both late where each alone
+ * would be in time. The others wait, which holds the lid as well.
+ */
+function oneByOne(acts: readonly VmAct[], vms: readonly DepartingVm[]): VmAct[] {
+  const homeward = new Set(acts.filter(({ action }) => action === 'home').map(({ vm }) => vm));
+  const least = (one: DepartingVm, other: DepartingVm): number =>
+    Number(one.triedLately) - Number(other.triedLately) || one.bytes - other.bytes;
+  return acts.map((act, at) => {
+    if (act.action !== 'home') return act;
+    const atHost = vms.filter(({ host }) => host === vms[at]?.host);
+    const first =
+      atHost.find(({ where }) => where === 'returning') ??
+      atHost.filter(({ uuid }) => homeward.has(uuid)).toSorted(least)[0];
+    if (first === undefined || first.uuid === act.vm) return act;
+    const { deadlineMs: _none, ...rest } = act;
+    return {
+      ...rest,
+      action: 'wait',
+      reason: `${act.reason} ${act.name} comes home after ${first.name}: one at a time is sooner.`,
+    };
+  });
 }
 
 /** What is a reason to act: each that must be, else the hints where they are enough together. */

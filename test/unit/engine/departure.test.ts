@@ -8,7 +8,7 @@ import { changedDeparture, type DepartureChange, type Readings } from '../../../
 import type { Vm } from '../../../shared/model/vm.ts';
 import type { Hurry } from '../../../shared/plan/plan-watch.ts';
 import type { Decision } from '../../../shared/rpc.ts';
-import { hostFingerprint, move, vm, vmUuid } from '../samples.ts';
+import { hostFingerprint, MiB, move, vm, vmUuid } from '../samples.ts';
 
 const away: Vm['place'] = {
   kind: 'away',
@@ -152,6 +152,50 @@ describe('leaving', () => {
       expect(here.hurry?.deadlineMs).toBe(300_000);
     },
   );
+
+  it('brings one home at a time, that with the least memory in use first, and the next when it is there or cannot be', async () => {
+    const [small, large, broken] = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
+    const sizes: Record<string, number> = { [`${broken}`]: 1, [`${small}`]: 2, [`${large}`]: 3 };
+    const moving = new Set<string>();
+    const home: string[] = [];
+    const begun: string[] = [];
+    const vms = (): Vm[] =>
+      Object.entries(sizes).map(([uuid, gib]) =>
+        vm({ uuid, place: away, memoryBytes: 16 * 1024 * MiB, sample: { usedMemoryBytes: gib } as Vm['sample'] }),
+      );
+    const starting = Promise.withResolvers<void>();
+    const { departure, second } = laptop({
+      fleet: { list: vms },
+      journal: {
+        append: async () => undefined,
+        places: () =>
+          Object.keys(sizes).flatMap((uuid) => (home.includes(uuid) ? [] : [{ vm: uuid, place: away, data: {} }])),
+      },
+      moves: {
+        underWay: () => [...moving].map((uuid) => homeward({ vm: uuid })),
+        isMoving: (uuid) => moving.has(uuid),
+        cancel: () => move(),
+        hurry: () => true,
+      },
+      bringHome: async ({ uuid }) => {
+        begun.push(uuid);
+        if (uuid === broken) throw new Error('no room');
+        if (uuid === small) await starting.promise;
+        moving.add(uuid);
+      },
+    });
+    departure.sync();
+    for (let s = 0; s < 4; s += 1) await second(closed);
+    // The first does not work, and the second takes its time to begin.
+    expect(begun).toEqual([broken, small]);
+    starting.resolve();
+    for (let s = 0; s < 10; s += 1) await second(closed);
+    expect(begun).toEqual([broken, small]);
+    moving.clear();
+    home.push(`${small}`, `${broken}`);
+    await second(closed);
+    expect(begun).toEqual([broken, small, large]);
+  });
 
   it('tries again every five seconds where that fails, and says why each time', async () => {
     const bringHome = vi.fn(() => Promise.reject(new Error('no room')));

@@ -8,6 +8,9 @@ const work: DepartingVm = {
   name: 'work',
   where: 'away',
   cancellable: false,
+  host: 'tower',
+  bytes: 1,
+  triedLately: false,
   reachable: true,
   paused: false,
   onlyMust: false,
@@ -107,6 +110,63 @@ describe('what is done when this computer is about to leave', () => {
     expect(only([], {}).wake).toBe(false);
   });
 
+  test('two at one host: the smaller comes home first, the other waits for it and holds the lid', () => {
+    const small = { ...work, uuid: 'small', name: 'small', bytes: 1 };
+    const large = { ...work, uuid: 'large', name: 'large', bytes: 2 };
+    const actions = (...vms: DepartingVm[]) => decide([lid], { vms }).acts.map(({ action }) => action);
+    const decided = decide([lid], { vms: [large, small] });
+    expect(decided.acts.map(({ action }) => action)).toEqual(['wait', 'home']);
+    expect(decided.acts[0]?.reason).toBe('The lid is closed. large comes home after small: one at a time is sooner.');
+    expect(decided.acts[0]).not.toHaveProperty('deadlineMs');
+    expect(decided.guard.action).toBe('hold');
+    // On its way already, whoever began that.
+    expect(actions({ ...large, where: 'returning' }, small)).toEqual(['stay', 'wait']);
+    expect(actions(large, { ...small, host: 'desk' })).toEqual(['home', 'home']);
+    // One that cannot come home keeps nobody waiting, nor does one that could not a moment ago.
+    expect(actions(large, { ...small, paused: true })).toEqual(['home', 'stay']);
+    expect(actions(large, { ...small, triedLately: true })).toEqual(['home', 'wait']);
+    expect(decide([lid], { vms: [large, small], nowMs: 300_000 }).acts.map(({ action }) => action)).toEqual([
+      'pause',
+      'pause',
+    ]);
+  });
+
+  test('whatever there is to bring home: one move at a time at each host, and as many are home in time as can be', () => {
+    const guest = fc.record({
+      host: fc.constantFrom('tower', 'desk', 'lab'),
+      takesS: fc.integer({ min: 1, max: 200 }),
+    });
+    fc.assert(
+      fc.property(fc.array(guest, { maxLength: 8 }), (guests) => {
+        let vms = guests.map(({ host, takesS }, at) => ({ ...work, uuid: `${at}`, host, bytes: takesS }));
+        const endsS = new Map<string, number>();
+        for (let s = 0; s < 300; s += 1) {
+          vms = vms.filter(({ uuid }) => (endsS.get(uuid) ?? Number.POSITIVE_INFINITY) > s);
+          for (const { vm, action } of decide([lid], { vms, nowMs: s * 1_000 }).acts) {
+            if (action !== 'home') continue;
+            const begun = vms.find(({ uuid }) => uuid === vm) ?? work;
+            endsS.set(vm, s + begun.bytes);
+            vms = vms.map((other) => (other === begun ? { ...other, where: 'returning' } : other));
+          }
+          for (const one of vms)
+            expect(vms.filter(({ host, where }) => where === 'returning' && host === one.host).length).toBeLessThan(2);
+        }
+        const inTime = [...endsS.values()].filter((atS) => atS <= 300).length;
+        const best = ['tower', 'desk', 'lab'].flatMap((host) => {
+          const sizes = guests.filter((one) => one.host === host).map(({ takesS }) => takesS);
+          let usedS = 0;
+          return sizes
+            .toSorted((one, other) => one - other)
+            .filter((takesS) => {
+              usedS += takesS;
+              return usedS <= 300;
+            });
+        });
+        expect(inTime).toBe(best.length);
+      }),
+    );
+  });
+
   test('hints: one weak one does nothing and says why, two together do', () => {
     const quiet = only([hint('cable', 0.5)]);
     expect(quiet.act).toMatchObject({ action: 'stay', reason: 'cable. That alone is no departure (50 % sure).' });
@@ -165,6 +225,9 @@ describe('what is done when this computer is about to leave', () => {
       name: fc.constant('work'),
       where: fc.constantFrom('away' as const, 'leaving' as const, 'returning' as const),
       cancellable: fc.boolean(),
+      host: fc.constantFrom('tower', 'desk'),
+      bytes: fc.nat(),
+      triedLately: fc.boolean(),
       reachable: fc.boolean(),
       paused: fc.boolean(),
       onlyMust: fc.boolean(),
