@@ -3,6 +3,7 @@ import type { Move } from '../../shared/model/move.ts';
 import type { Readings } from '../../shared/model/signal.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import type { Hurry } from '../../shared/plan/plan-watch.ts';
+import { type AwaitedSleep, awaitedSleep } from '../../shared/policy/awaited-sleep.ts';
 import { type DepartingVm, departure, signalKey, type VmAct } from '../../shared/policy/departure.ts';
 import { look, nothingSeen, signalsOf } from '../../shared/policy/signals.ts';
 import type { Decision } from '../../shared/rpc.ts';
@@ -66,6 +67,8 @@ export class Departure {
   /** Paused, or to be, should they not come home in time; until they run again, whenever that pause comes. */
   readonly #hurried = new Set<string>();
   #pausing: Promise<void> | undefined;
+  #isLetGo = false;
+  #sleep: AwaitedSleep | undefined;
 
   constructor(options: DepartureOptions) {
     this.#options = options;
@@ -139,12 +142,17 @@ export class Departure {
   #consider(): void {
     const { settings, power } = this.#options;
     this.#forgetWhoGoesOn();
+    const signals = signalsOf(this.#memory);
+    const nowMs = this.#now();
+    const isEnding = this.#memory.readings.ending !== undefined;
+    this.#sleep = awaitedSleep(this.#sleep, { signals, isEnding, isLetGo: this.#isLetGo, nowMs });
     const vms = this.#vms();
     const { acts, guard, leaving, wake } = departure({
-      nowMs: this.#now(),
-      signals: signalsOf(this.#memory),
+      nowMs,
+      signals,
       settings: settings.current.departure,
       metered: this.#memory.readings.network?.metered === true,
+      sleeplessLid: this.#sleep?.isMissing === true ? this.#sleep.lid : undefined,
       vms,
     });
     this.#leaving = leaving;
@@ -158,8 +166,9 @@ export class Departure {
       if (act.action === 'recall') this.#recall(act);
       if (act.action === 'stay' && hurriable.some(({ uuid }) => uuid === act.vm)) this.#hurry(act);
     }
+    this.#isLetGo = guard.action === 'release' && this.#pausing === undefined;
     if (guard.action === 'hold') void power.hold();
-    else if (this.#pausing === undefined) void power.release();
+    else if (this.#isLetGo) void power.release();
     if (wake) this.#wake(vms);
   }
 

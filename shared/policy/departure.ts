@@ -39,6 +39,8 @@ export interface DepartureInput {
   readonly signals: readonly Signal[];
   readonly settings: DepartureSettings;
   readonly metered: boolean;
+  /** The closed lid, as `signalKey`, that was let go and put nothing to sleep. */
+  readonly sleeplessLid?: string | undefined;
   readonly vms: readonly DepartingVm[];
 }
 
@@ -70,7 +72,9 @@ export interface Departure {
 }
 
 export function departure(input: DepartureInput): Departure {
-  const signals = input.signals.filter(({ trigger }) => input.settings[trigger].on);
+  const signals = input.signals.filter(
+    (signal) => input.settings[signal.trigger].on && signalKey(signal) !== input.sleeplessLid,
+  );
   const acts = oneByOne(
     input.vms.map((vm) => actOn(vm, signals, input)),
     input.vms,
@@ -194,12 +198,18 @@ function leftMs(signals: readonly Signal[], { settings, nowMs }: DepartureInput)
   return ends.length === 0 ? undefined : Math.min(...ends) - nowMs;
 }
 
-function guardOf(acts: readonly VmAct[], { settings, vms }: DepartureInput): Departure['guard'] {
+function guardOf(acts: readonly VmAct[], { settings, sleeplessLid, vms }: DepartureInput): Departure['guard'] {
   const resting = vms.filter(({ paused }) => paused).map(({ uuid }) => uuid);
   const busy = acts.filter(({ vm, action }) => action !== 'pause' && !resting.includes(vm));
   if (acts.length === 0) return { action: 'release', reason: 'Every VM is at home.' };
   if (!settings.lid.on)
     return { action: 'release', reason: 'Closing the lid is not to be waited for; that is switched off.' };
+  // Held again, it would keep this computer awake for good should whoever else holds it let it go.
+  if (sleeplessLid !== undefined)
+    return {
+      action: 'release',
+      reason: 'The lid is closed and put nothing to sleep; a sleep that comes pauses what is away.',
+    };
   if (busy.length === 0) return { action: 'release', reason: 'There is no time left; what is away is paused.' };
   return { action: 'hold', reason: 'A VM is away or on its way.' };
 }

@@ -209,6 +209,7 @@ describe('a VM that is paused for a departure', () => {
     await until(10, closed);
     expect(moving(first)).toBeDefined();
     ends.shut = true;
+    here.nowMs = 295_000;
     await until(302, closed);
     expect(here.locked).toBe(true);
     await until(304, open);
@@ -233,5 +234,28 @@ describe('a VM that is paused for a departure', () => {
     await vi.waitFor(() => expect([state(first), isWritten(first)]).toEqual(['running', false]));
     await until(8, open);
     expect([state(first), here.locked]).toEqual(['running', true]);
+  });
+
+  it('goes on where no sleep comes of the closed lid, and is paused by one that comes after all', async () => {
+    const { here, until, state, isWritten, moving } = await laptop([first]);
+    await until(10, closed);
+    here.nowMs = 295_000;
+    await until(305, closed);
+    await vi.waitFor(() => expect([state(first), here.locked]).toEqual(['paused', false]));
+    await until(340, closed);
+    expect(state(first)).toBe('paused');
+    await until(360, closed);
+    await vi.waitFor(() => expect([state(first), isWritten(first)]).toEqual(['running', false]));
+    here.nowMs = 790_000;
+    await until(800, closed);
+    expect([state(first), moving(first), here.locked]).toEqual(['running', undefined, false]);
+    await until(804, { ...closed, ending: { how: 'sleep', delayMs: 5_000 } });
+    await vi.waitFor(() => expect(state(first)).toBe('paused'));
+    await until(815, open);
+    await vi.waitFor(() => expect([state(first), here.locked]).toEqual(['running', true]));
+    // The next time it counts again.
+    await until(820, closed);
+    expect(moving(first)?.deadlineAt).toBeDefined();
+    expect(here.faults).toEqual([]);
   });
 });

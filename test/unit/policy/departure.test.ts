@@ -167,6 +167,14 @@ describe('what is done when this computer is about to leave', () => {
     );
   });
 
+  test('a closed lid that put nothing to sleep pauses nobody, and is not held again: whoever holds it decides', () => {
+    const sleepless = { nowMs: 400_000, sleeplessLid: 'lid@0' };
+    expect(only([lid], {}, sleepless)).toMatchObject({ act: { action: 'stay' }, guard: { action: 'release' } });
+    expect(only([lid], { paused: true }, sleepless).wake).toBe(true);
+    // A sleep that comes after all pauses it.
+    expect(only([lid, sleep], {}, sleepless)).toMatchObject({ act: { action: 'pause' }, wake: false });
+  });
+
   test('hints: one weak one does nothing and says why, two together do', () => {
     const quiet = only([hint('cable', 0.5)]);
     expect(quiet.act).toMatchObject({ action: 'stay', reason: 'cable. That alone is no departure (50 % sure).' });
