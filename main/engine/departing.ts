@@ -25,11 +25,13 @@ export function departing(seen: Seen): DepartingVm[] {
   const { vms, places, underWay, isReachable, paused, hurried, vetoed, isBeginning, isTriedLately } = seen;
   const common = (uuid: string, host: string) => {
     const vm = vms.find((known) => known.uuid === uuid);
+    const pausedThere = isPausedThere(places, uuid);
     return {
       uuid,
       host,
       reachable: isReachable(host),
-      paused: paused.has(uuid) || (hurried.has(uuid) && isPausedThere(places, uuid)),
+      paused: paused.has(uuid) || (hurried.has(uuid) && pausedThere),
+      pausedThere,
       onlyMust: vm?.level === 'off',
       vetoed: vetoed.get(uuid) ?? [],
       // One that is not seen yet cannot be moved yet: it keeps no other waiting.

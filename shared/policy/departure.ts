@@ -27,6 +27,8 @@ export interface DepartingVm {
   readonly reachable: boolean;
   /** It waits for this computer to be back, and needs nothing more. */
   readonly paused: boolean;
+  /** Homeward paused it at its host, for whatever reason, and it has not gone on. */
+  readonly pausedThere: boolean;
   /** Moves only when asked to, and so not for mere hints. */
   readonly onlyMust: boolean;
   /** A person called a move home off while these went on: they are no reason any more. */
@@ -101,7 +103,7 @@ function actOn(vm: DepartingVm, signals: readonly Signal[], input: DepartureInpu
     const done = { vm: vm.uuid, name: vm.name, action, reason, pausesWhenLate, signals: because.map(signalKey) };
     return deadlineMs === undefined ? done : { ...done, deadlineMs: Math.max(0, deadlineMs) };
   };
-  if (vm.paused) return act('stay', `${vm.name} is paused and goes on when this computer is back.`);
+  if (rests(vm)) return act('stay', `${vm.name} is paused and goes on when this computer is back.`);
   const over = signals.filter((signal) => isOver(signal, input));
   if (over.length > 0) return act('pause', `${sentences(over)} There is no time left to bring ${vm.name} home.`, over);
   const counting = signals.filter(({ priority }) => priority === 'must' || !vm.onlyMust);
@@ -184,6 +186,11 @@ function holdsAllTheSame(signal: Signal, { where }: DepartingVm): boolean {
   return where === 'returning' && endsInSleep(signal);
 }
 
+/** Nothing is to be done for it before this computer sleeps. */
+function rests({ paused, pausedThere, reachable }: DepartingVm): boolean {
+  return paused || (pausedThere && !reachable);
+}
+
 /** No time is left. A system that has begun to suspend waits for seconds, in which no VM comes home. */
 function isOver(signal: Signal, input: DepartureInput): boolean {
   return endsInSleep(signal) && (signal.trigger === 'sleep' || (leftMs([signal], input) ?? 0) <= 0);
@@ -199,7 +206,7 @@ function leftMs(signals: readonly Signal[], { settings, nowMs }: DepartureInput)
 }
 
 function guardOf(acts: readonly VmAct[], { settings, sleeplessLid, vms }: DepartureInput): Departure['guard'] {
-  const resting = vms.filter(({ paused }) => paused).map(({ uuid }) => uuid);
+  const resting = vms.filter(rests).map(({ uuid }) => uuid);
   const busy = acts.filter(({ vm, action }) => action !== 'pause' && !resting.includes(vm));
   if (acts.length === 0) return { action: 'release', reason: 'Every VM is at home.' };
   if (!settings.lid.on)

@@ -293,6 +293,15 @@ describe('leaving', () => {
     expect(done()).not.toContain('wake');
   });
 
+  it('a VM that rests paused at a host out of reach, as an earlier engine left it, keeps no closed laptop awake', async () => {
+    const { departure, done, second, here } = laptop();
+    here.place = { ...away, pausedSince: '2026-11-26T10:00:00.000Z' };
+    here.reachable = false;
+    departure.sync();
+    await second(closed);
+    expect(done()).toEqual(['arm', 'hold', 'release']);
+  });
+
   it('a sleep that has begun is held up until VMs are paused', async () => {
     const paused = Promise.withResolvers<void>();
     const { departure, second } = laptop({

@@ -13,6 +13,7 @@ const work: DepartingVm = {
   triedLately: false,
   reachable: true,
   paused: false,
+  pausedThere: false,
   onlyMust: false,
   vetoed: [],
 };
@@ -175,6 +176,19 @@ describe('what is done when this computer is about to leave', () => {
     expect(only([lid, sleep], {}, sleepless)).toMatchObject({ act: { action: 'pause' }, wake: false });
   });
 
+  test('paused at a host that does not answer, it needs nothing: the lid is let go at once, and nobody is woken for it', () => {
+    const there = { pausedThere: true, reachable: false };
+    for (const signals of [[lid], [sleep], []])
+      expect(only(signals, there)).toMatchObject({
+        act: { action: 'stay' },
+        guard: { action: 'release' },
+        wake: false,
+      });
+    // Where its host answers there may be time to have it home.
+    expect(only([lid], { pausedThere: true })).toMatchObject({ act: { action: 'home' }, guard: { action: 'hold' } });
+    expect(only([lid], { reachable: false })).toMatchObject({ act: { action: 'wait' }, guard: { action: 'hold' } });
+  });
+
   test('hints: one weak one does nothing and says why, two together do', () => {
     const quiet = only([hint('cable', 0.5)]);
     expect(quiet.act).toMatchObject({ action: 'stay', reason: 'cable. That alone is no departure (50 % sure).' });
@@ -238,6 +252,7 @@ describe('what is done when this computer is about to leave', () => {
       triedLately: fc.boolean(),
       reachable: fc.boolean(),
       paused: fc.boolean(),
+      pausedThere: fc.boolean(),
       onlyMust: fc.boolean(),
       vetoed: fc.constant([]),
     });
@@ -246,9 +261,10 @@ describe('what is done when this computer is about to leave', () => {
         const { acts, guard } = decide(signals, { vms, nowMs });
         expect(acts.map(({ vm: uuid }) => uuid)).toEqual(vms.map(({ uuid }) => uuid));
         for (const act of acts) expect(act.reason).toMatch(/[.]$/);
-        const goesOn = acts.some(({ action }, at) => action !== 'pause' && vms[at]?.paused === false);
+        const rests = vms.map(({ paused, pausedThere, reachable }) => paused || (pausedThere && !reachable));
+        const goesOn = acts.some(({ action }, at) => action !== 'pause' && rests[at] === false);
         expect(guard.action).toBe(goesOn ? 'hold' : 'release');
-        expect(acts.some(({ action }, at) => action !== 'stay' && vms[at]?.paused === true)).toBe(false);
+        expect(acts.some(({ action }, at) => action !== 'stay' && rests[at] === true)).toBe(false);
       }),
     );
   });
