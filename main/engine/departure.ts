@@ -2,11 +2,14 @@ import { isOver } from '../../shared/machine/move-machine.ts';
 import type { Move } from '../../shared/model/move.ts';
 import type { Readings } from '../../shared/model/signal.ts';
 import type { Vm } from '../../shared/model/vm.ts';
+import type { Hurry } from '../../shared/plan/plan-watch.ts';
+import { type AwaitedSleep, awaitedSleep } from '../../shared/policy/awaited-sleep.ts';
 import { type DepartingVm, departure, signalKey, type VmAct } from '../../shared/policy/departure.ts';
 import { look, nothingSeen, signalsOf } from '../../shared/policy/signals.ts';
 import type { Decision } from '../../shared/rpc.ts';
 import { wasCancelled } from '../../shared/view/index.ts';
 import { atMost, type Power } from '../power/index.ts';
+import { departing, isPausedThere } from './departing.ts';
 import type { Fleet } from './fleet.ts';
 import type { Journal } from './journal.ts';
 import type { Asked, Moves } from './moves.ts';
@@ -19,7 +22,7 @@ type SafeEnd = Pick<PauseAway, 'pauseAway' | 'wakeUp'>;
 export interface DepartureOptions {
   readonly fleet: Pick<Fleet, 'list'>;
   readonly journal: Pick<Journal, 'append' | 'places'>;
-  readonly moves: Pick<Moves, 'cancel' | 'underWay'>;
+  readonly moves: Pick<Moves, 'cancel' | 'hurry' | 'isMoving' | 'underWay'>;
   readonly settings: Pick<SettingsStore, 'current'>;
   readonly power: Pick<Power, 'arm' | 'disarm' | 'hold' | 'release'>;
   /** Whether the host answers. */
@@ -34,6 +37,7 @@ export interface DepartureOptions {
 }
 
 const tryAgainMs = 5_000;
+const beginning = Number.POSITIVE_INFINITY;
 /** Before the lid's lock is let go; a host that does not answer must not keep a closed laptop awake. */
 const pauseWithinMs = 15_000;
 /** After a departure nothing moves out by itself: who closed the lid may open it in the next room. */
@@ -58,10 +62,13 @@ export class Departure {
   /** By a person, a moment ago: VMs whose signals of now, or of the first look, are no reason. */
   readonly #overruled = new Set<string>();
   readonly #vetoed = new Map<string, readonly string[]>();
+  /** Being paused, or given up for this departure. */
   readonly #paused = new Set<string>();
-  /** Those to be paused should they not come home in time. */
+  /** Paused, or to be, should they not come home in time; until they run again, whenever that pause comes. */
   readonly #hurried = new Set<string>();
   #pausing: Promise<void> | undefined;
+  #isLetGo = false;
+  #sleep: AwaitedSleep | undefined;
 
   constructor(options: DepartureOptions) {
     this.#options = options;
@@ -134,24 +141,35 @@ export class Departure {
 
   #consider(): void {
     const { settings, power } = this.#options;
+    this.#forgetWhoGoesOn();
+    const signals = signalsOf(this.#memory);
+    const nowMs = this.#now();
+    const isEnding = this.#memory.readings.ending !== undefined;
+    this.#sleep = awaitedSleep(this.#sleep, { signals, isEnding, isLetGo: this.#isLetGo, nowMs });
+    const vms = this.#vms();
     const { acts, guard, leaving, wake } = departure({
-      nowMs: this.#now(),
-      signals: signalsOf(this.#memory),
+      nowMs,
+      signals,
       settings: settings.current.departure,
       metered: this.#memory.readings.network?.metered === true,
-      vms: this.#vms(),
+      sleeplessLid: this.#sleep?.isMissing === true ? this.#sleep.lid : undefined,
+      vms,
     });
     this.#leaving = leaving;
     if (leaving === undefined) this.#announced.clear();
     else this.#last = { at: Date.now(), reason: leaving };
+    // Those that are being paused keep the deadline that they are paused for.
+    const hurriable = vms.filter(({ where, paused }) => where === 'returning' && (wake || !paused));
     this.#pause(acts.filter(({ action }) => action === 'pause'));
     for (const act of acts) {
       if (act.action === 'home') this.#do(`bringing ${act.name} home`, this.#bringHome(act));
       if (act.action === 'recall') this.#recall(act);
+      if (act.action === 'stay' && hurriable.some(({ uuid }) => uuid === act.vm)) this.#hurry(act);
     }
+    this.#isLetGo = guard.action === 'release' && this.#pausing === undefined;
     if (guard.action === 'hold') void power.hold();
-    else if (this.#pausing === undefined) void power.release();
-    if (wake) this.#wake();
+    else if (this.#isLetGo) void power.release();
+    if (wake) this.#wake(vms);
   }
 
   #veto(): void {
@@ -162,57 +180,50 @@ export class Departure {
 
   #vms(): DepartingVm[] {
     const { fleet, journal, moves, isReachable } = this.#options;
-    const vms = fleet.list();
+    return departing({
+      vms: fleet.list(),
+      places: journal.places(),
+      underWay: moves.underWay(),
+      isReachable,
+      paused: this.#paused,
+      hurried: this.#hurried,
+      vetoed: this.#vetoed,
+      isBeginning: (vm) => this.#notBeforeMs.get(vm) === beginning,
+      isTriedLately: (vm) => !this.#isDue(vm),
+    });
+  }
+
+  /** Whoever neither moves nor is paused needs nobody to wake it. */
+  #forgetWhoGoesOn(): void {
+    const { journal, moves } = this.#options;
     const places = journal.places();
-    // On their way home for want of time; one that a person gave too little time waits for that person.
-    const late = new Set(
-      places.flatMap(({ vm, place }) =>
-        place.kind === 'away' && place.pausedSince !== undefined && this.#hurried.has(vm) ? [vm] : [],
-      ),
-    );
-    const common = (uuid: string, host: string) => ({
-      uuid,
-      reachable: isReachable(host),
-      paused: this.#paused.has(uuid) || late.has(uuid),
-      onlyMust: vms.find((vm) => vm.uuid === uuid)?.level === 'off',
-      vetoed: this.#vetoed.get(uuid) ?? [],
-    });
-    const underWay = moves.underWay();
-    const moving = underWay.map(
-      ({ vm, vmName, direction, host, cancellable }): DepartingVm => ({
-        ...common(vm, host),
-        name: vmName,
-        where: direction === 'out' ? 'leaving' : 'returning',
-        cancellable,
-      }),
-    );
-    const away = places.flatMap(({ vm, place }): DepartingVm[] => {
-      if (place.kind !== 'away' || underWay.some((move) => move.vm === vm)) return [];
-      return [
-        {
-          ...common(vm, place.host),
-          name: vms.find(({ uuid }) => uuid === vm)?.name ?? 'A VM',
-          where: 'away',
-          cancellable: false,
-        },
-      ];
-    });
-    return [...moving, ...away];
+    for (const vm of this.#hurried) {
+      const isDone = !this.#paused.has(vm) && !moves.isMoving(vm) && !isPausedThere(places, vm);
+      if (isDone) this.#hurried.delete(vm);
+    }
   }
 
   async #bringHome(act: VmAct): Promise<void> {
     const vm = this.#options.fleet.list().find(({ uuid }) => uuid === act.vm);
     // An engine that has only just begun to look does not see it yet.
     if (vm === undefined || !this.#isDue(act.vm)) return;
-    this.#notBeforeMs.set(act.vm, Number.POSITIVE_INFINITY);
+    // It is just being paused, or woken.
+    if (this.#options.moves.isMoving(act.vm)) return;
+    this.#notBeforeMs.set(act.vm, beginning);
     this.#announce(act, act.reason);
     try {
-      const { reason, deadlineMs, pausesWhenLate } = act;
-      if (pausesWhenLate) this.#hurried.add(act.vm);
-      await this.#options.bringHome(vm, { by: 'policy', reason, deadlineMs, pausesWhenLate });
+      const hurry = hurryOf(act);
+      if (hurry?.pausesWhenLate === true) this.#hurried.add(act.vm);
+      await this.#options.bringHome(vm, { by: 'policy', reason: act.reason, hurry });
     } finally {
       this.#notBeforeMs.set(act.vm, this.#now() + tryAgainMs);
     }
+  }
+
+  /** The signals of now are what its move goes by, whoever began it; one that a person gave less time keeps to that. */
+  #hurry(act: VmAct): void {
+    const hurry = hurryOf(act);
+    if (this.#options.moves.hurry(act.vm, hurry) && hurry?.pausesWhenLate === true) this.#hurried.add(act.vm);
   }
 
   #recall(act: VmAct): void {
@@ -237,19 +248,25 @@ export class Departure {
     if (first === undefined || this.#pausing !== undefined) return;
     const { fleet, safeEnd } = this.#options;
     const vms = fleet.list().filter(({ uuid }) => acts.some(({ vm }) => vm === uuid));
+    for (const { vm } of acts) {
+      this.#paused.add(vm);
+      this.#hurried.add(vm);
+    }
     const work = atMost(pauseWithinMs, safeEnd.pauseAway(vms, first.reason));
     this.#pausing = work
       .catch((thrown: unknown) => this.#options.onFault('pausing VMs before sleep', thrown))
       .finally(() => {
-        for (const { vm } of acts) this.#paused.add(vm);
         this.#pausing = undefined;
         if (this.#armed) this.#consider();
       });
   }
 
-  #wake(): void {
+  /** At each look, until all have been seen to go on: a pause may have been under way. */
+  #wake(vms: readonly DepartingVm[]): void {
+    const isBack = this.#paused.size > 0;
     this.#paused.clear();
-    this.#hurried.clear();
+    // One that is out of reach goes on when its host answers.
+    if (!isBack && !vms.some(({ paused, reachable }) => paused && reachable)) return;
     this.#do('going on after sleep', this.#options.safeEnd.wakeUp());
   }
 
@@ -274,4 +291,8 @@ export class Departure {
   #do(what: string, work: Promise<void>): void {
     work.catch((thrown: unknown) => this.#options.onFault(what, thrown));
   }
+}
+
+function hurryOf({ deadlineMs, pausesWhenLate }: VmAct): Hurry | undefined {
+  return deadlineMs === undefined ? undefined : { deadlineMs, pausesWhenLate };
 }

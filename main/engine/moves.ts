@@ -4,6 +4,7 @@ import { isOver } from '../../shared/machine/move-machine.ts';
 import type { Direction, Move } from '../../shared/model/move.ts';
 import type { VisitEnd } from '../../shared/model/visit-end.ts';
 import type { Place, Vm } from '../../shared/model/vm.ts';
+import type { Hurry } from '../../shared/plan/plan-watch.ts';
 import type { Plan } from '../../shared/rpc.ts';
 import type { HostLink } from '../link/index.ts';
 import { hasBalloon, steadyStats } from '../memory/index.ts';
@@ -51,19 +52,19 @@ export interface Asked {
   readonly reason: string;
   /** From now; a VM that is not home by then, or cannot be, stays where it is. */
   readonly deadlineMs?: number | undefined;
-  /** False where it is to come late rather than stay. */
-  readonly pausesWhenLate?: boolean | undefined;
+  /** Where signs of departure are the reason: what they allow, which may change (`Moves.hurry`). */
+  readonly hurry?: Hurry | undefined;
 }
 
 /** What a move goes by. */
-type Terms = Pick<MoveEffectsOptions, 'deadlineMs' | 'guestBytesPerSec' | 'pausesWhenLate' | 'postcopyObstacle'>;
+type Terms = Pick<MoveEffectsOptions, 'deadlineMs' | 'guestBytesPerSec' | 'hurry' | 'postcopyObstacle'>;
 
 /** A move that is taken up copies nothing anew. */
 const takenUp: Terms = {
   postcopyObstacle: undefined,
   guestBytesPerSec: undefined,
   deadlineMs: undefined,
-  pausesWhenLate: undefined,
+  hurry: undefined,
 };
 
 const takeUpAgainMs = 5_000;
@@ -153,10 +154,13 @@ export class Moves {
         await goOn(this.#options, vm.uuid, place);
       }
       const plan = await this.#possible(vm, 'home', host);
-      const { deadlineMs } = asked;
-      const left =
-        deadlineMs === undefined ? {} : { deadlineMs: Math.max(0, deadlineMs - (performance.now() - askedMs)) };
-      return this.#run(vm, 'home', host, this.#recordOf(vm), local, plan, { ...asked, ...left });
+      const { deadlineMs, hurry } = asked;
+      const left = (ms: number): number => Math.max(0, ms - (performance.now() - askedMs));
+      return this.#run(vm, 'home', host, this.#recordOf(vm), local, plan, {
+        ...asked,
+        deadlineMs: deadlineMs === undefined ? undefined : left(deadlineMs),
+        hurry: hurry && { ...hurry, deadlineMs: left(hurry.deadlineMs) },
+      });
     });
   }
 
@@ -190,6 +194,14 @@ export class Moves {
     if (known === undefined)
       throw new HomewardError('bad-input', 'There is no such move.', { hint: 'See past moves with: homeward log' });
     return known.move;
+  }
+
+  /**
+   * Tells a move under way, whoever began it, what the signs of departure allow it from now on; undefined where they are gone.
+   * Whether it is that by which it has to be over, and no earlier deadline that was asked for.
+   */
+  hurry(vm: string, hurry: Hurry | undefined): boolean {
+    return this.#current(vm)?.hurry(hurry) === true;
   }
 
   /** @param reason a clause for people, where not the user asked */
@@ -277,6 +289,7 @@ export class Moves {
     plan: Plan,
     asked: Asked,
   ): Promise<Move> {
+    const dueMs = asked.deadlineMs ?? asked.hurry?.deadlineMs;
     const move: Move = {
       id: randomBytes(16).toString('hex'),
       vm: vm.uuid,
@@ -291,14 +304,14 @@ export class Moves {
       cancellable: true,
       mode: 'precopy',
       phases: [],
-      ...(asked.deadlineMs === undefined ? {} : { deadlineAt: new Date(Date.now() + asked.deadlineMs).toISOString() }),
+      ...(dueMs === undefined ? {} : { deadlineAt: new Date(Date.now() + dueMs).toISOString() }),
     };
     const { sample } = vm;
     const terms = {
       postcopyObstacle: plan.postcopyObstacle,
       guestBytesPerSec: sample === undefined ? undefined : sample.diskBytesPerSec + sample.netBytesPerSec,
       deadlineMs: asked.deadlineMs,
-      pausesWhenLate: asked.pausesWhenLate,
+      hurry: asked.hurry,
     };
     const run = await this.#build(move, { record, bootId: await bootId() }, local, host, terms);
     try {

@@ -33,6 +33,8 @@ export class PauseAway {
   readonly #patienceMs: number;
   /** Until the engine is ready, and from a pause to the next waking: a link that comes up meanwhile wakes nobody. */
   #isLeaving = true;
+  /** Counts wakings: a pause that began before one is not wanted any more. */
+  #wakings = 0;
 
   constructor(options: PauseAwayOptions) {
     this.#options = options;
@@ -58,32 +60,41 @@ export class PauseAway {
    */
   async pauseAway(vms: readonly Vm[], reason: string): Promise<void> {
     this.#isLeaving = true;
+    const wakings = this.#wakings;
     await Promise.all(
       vms.map((vm) =>
-        this.#pause(vm, reason).catch((thrown: unknown) => this.#options.onFault(`pausing ${vm.name}`, thrown)),
+        this.#pause(vm, reason, wakings).catch((thrown: unknown) =>
+          this.#options.onFault(`pausing ${vm.name}`, thrown),
+        ),
       ),
     );
   }
 
-  /** This computer is back: whatever was paused goes on, at once where its host answers, otherwise when it does. */
+  /**
+   * This computer is back: whatever was paused goes on, at once where its host answers, otherwise when it does; whatever is
+   * being paused is not, or goes on then.
+   */
   async wakeUp(): Promise<void> {
     this.#isLeaving = false;
+    this.#wakings += 1;
     await this.#wakeAt(undefined);
   }
 
   async #pauseIfLate(vm: Vm, { id }: Move): Promise<void> {
-    const { failure } = await this.#options.moves.wait(id);
-    if (failure === outOfTime) await this.#pauseAtHost(vm, 'it could not be home in time');
+    const { failure, deadlineAt } = await this.#options.moves.wait(id);
+    // Without a deadline by now: whoever was about to leave has stayed.
+    if (failure !== outOfTime || deadlineAt === undefined) return;
+    await this.#pauseAtHost(vm, 'it could not be home in time', this.#wakings);
   }
 
-  async #pause(vm: Vm, reason: string): Promise<void> {
+  async #pause(vm: Vm, reason: string, wakings: number): Promise<void> {
     if ((await this.#callOff(vm)) === 'half-way') {
       await this.#note(
         `${vm.name} is half-way between two machines (${reason}). Its move goes on when this computer is back.`,
       );
       return;
     }
-    await this.#pauseAtHost(vm, reason);
+    await this.#pauseAtHost(vm, reason, wakings);
   }
 
   /** Whatever move of the VM there is. */
@@ -103,21 +114,30 @@ export class PauseAway {
     return 'resting';
   }
 
-  async #pauseAtHost(vm: Vm, reason: string): Promise<void> {
+  /** @param wakings as counted when this was asked for */
+  async #pauseAtHost(vm: Vm, reason: string, wakings: number): Promise<void> {
     const { journal, visits, moves } = this.#options;
-    await moves.exclusively(vm, async () => {
-      const place = journal.place(vm.uuid)?.place;
-      if (place?.kind !== 'away' || place.pausedSince !== undefined) return;
-      const connection = await visits.connection(place.visit);
-      const { state } = await connection.state(vm.uuid, { deadlineMs: this.#patienceMs });
-      // Whoever paused it wanted that, and will have it go on.
-      if (state !== 'running' && state !== 'blocked') return;
-      this.#isLeaving = true;
-      const pausedSince = new Date().toISOString();
-      await journal.append({ kind: 'place', vm: vm.uuid, place: { ...place, pausedSince } });
-      await connection.suspend(vm.uuid, { deadlineMs: this.#patienceMs });
-      await this.#note(`${vm.name} was paused on ${place.hostName}: ${reason}. It goes on when this computer is back.`);
-    });
+    try {
+      await moves.exclusively(vm, async () => {
+        const place = journal.place(vm.uuid)?.place;
+        if (place?.kind !== 'away' || place.pausedSince !== undefined) return;
+        const connection = await visits.connection(place.visit);
+        const { state } = await connection.state(vm.uuid, { deadlineMs: this.#patienceMs });
+        // Whoever paused it wanted that, and will have it go on.
+        if (state !== 'running' && state !== 'blocked') return;
+        if (wakings !== this.#wakings) return;
+        this.#isLeaving = true;
+        const pausedSince = new Date().toISOString();
+        await journal.append({ kind: 'place', vm: vm.uuid, place: { ...place, pausedSince } });
+        await connection.suspend(vm.uuid, { deadlineMs: this.#patienceMs });
+        await this.#note(
+          `${vm.name} was paused on ${place.hostName}: ${reason}. It goes on when this computer is back.`,
+        );
+      });
+    } finally {
+      // Nobody could wake it meanwhile.
+      if (wakings !== this.#wakings) await this.#wake(vm.uuid);
+    }
   }
 
   /** @param host its fingerprint; all of them where absent */

@@ -4,7 +4,7 @@ import type { MoveEvent } from '../../shared/machine/move-machine.ts';
 import type { Direction } from '../../shared/model/move.ts';
 import { type BalloonStats, usedBytes } from '../../shared/plan/balloon.ts';
 import { type MovePlan, outOfTime, planned } from '../../shared/plan/homecoming.ts';
-import { PlanWatch } from '../../shared/plan/plan-watch.ts';
+import { type Hurry, PlanWatch } from '../../shared/plan/plan-watch.ts';
 import type { VisitPaths, VisitRequest } from '../../shared/wire.ts';
 import { type Connection, type MigrateFlag, placeDomain, readDomain } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
@@ -30,10 +30,10 @@ export interface MoveEffectsOptions extends SettlingOptions {
   readonly mayShrink: () => boolean;
   /** The guest's own disk and network when the move was asked for. */
   readonly guestBytesPerSec: number | undefined;
-  /** From now. */
+  /** From now; as asked for with the move. */
   readonly deadlineMs: number | undefined;
-  /** False for a VM that is to come late rather than be paused where it is. */
-  readonly pausesWhenLate: boolean | undefined;
+  /** To begin with; the rest is told by `hurry`. */
+  readonly hurry: Hurry | undefined;
 }
 
 const prepareTimeoutMs = 60_000;
@@ -43,6 +43,8 @@ const lookAgainMs = 400;
 /** Until the link has been back for a moment, a new attempt would meet the same break. */
 const afterLinkUpMs = 1_000;
 const MiB = 1024 * 1024;
+/** 1 TiB/s: no link carries more. */
+const uncappedMiBps = 1024 * 1024;
 
 /** Does what the move machine asks for, for one VM and one visit. */
 export class MoveEffects implements Effects {
@@ -54,6 +56,7 @@ export class MoveEffects implements Effects {
   #finishNowAsked: () => boolean = () => false;
   #flipAsked = false;
   readonly #gate: HomeGate;
+  #isCapped = false;
   readonly #whereabouts: Whereabouts;
   readonly #settling: Settling;
 
@@ -63,17 +66,23 @@ export class MoveEffects implements Effects {
     this.#gate = new HomeGate(options.vm);
     this.#whereabouts = new Whereabouts({ ...options, gate: this.#gate }, patienceMs);
     this.#settling = new Settling(options);
-    const { direction, deadlineMs, pausesWhenLate, postcopyObstacle, guestBytesPerSec, linkStableMs } = options;
+    const { direction, deadlineMs, hurry, postcopyObstacle, guestBytesPerSec, linkStableMs } = options;
     this.#watch = new PlanWatch({
       direction,
       postcopyObstacle,
       guestBytesPerSec,
       deadlineAtMs: deadlineMs === undefined ? undefined : performance.now() + deadlineMs,
-      pausesWhenLate,
       linkStableMs,
       finishNowAsked: () => this.#finishNowAsked(),
       nowMs: () => performance.now(),
     });
+    this.#watch.hurry(hurry);
+  }
+
+  hurry(run: MoveRun, hurry: Hurry | undefined): boolean {
+    const counts = this.#watch.hurry(hurry);
+    run.noteLeft(this.#watch.leftMs());
+    return counts;
   }
 
   async prepare(run: MoveRun): Promise<void> {
@@ -185,14 +194,19 @@ export class MoveEffects implements Effects {
       source,
       destination: direction === 'out' ? visitLink.connection() : Promise.resolve(vm.connection),
       uuid: vm.uuid,
-      plan: (progress) => this.#watch.during(progress),
+      plan: (progress) => {
+        if (this.#isCapped && this.#watch.leftMs() !== undefined) void this.#liftCap(source);
+        return this.#watch.during(progress);
+      },
       tick: () => run.note({ wireBytes: visitBytes(link, visitLink.visit) - wireBefore }),
     });
+    const cap = this.#watch.leftMs() === undefined ? capOf(this.#plan) : {};
+    this.#isCapped = !resume && cap.bandwidthMiBps !== undefined;
     const callOver = new AbortController();
     void this.#whereabouts.endWithItsEnds(run, this.#migrationName, callOver.signal);
     try {
       await visitLink.migrate(this.#migrationName, direction, {
-        ...(resume ? {} : { destinationXml: this.#destinationXml, ...capOf(this.#plan) }),
+        ...(resume ? {} : { destinationXml: this.#destinationXml, ...cap }),
         flags: [
           'live',
           'changeProtection',
@@ -207,6 +221,16 @@ export class MoveEffects implements Effects {
       run.note({ wireBytes: visitBytes(link, visitLink.visit) - wireBefore });
     }
     await noteDowntime(run, vm);
+  }
+
+  /** Somebody waits by now: the guest's own traffic has no share to itself any more. What does not work is tried at the next look. */
+  async #liftCap(source: Connection): Promise<void> {
+    this.#isCapped = false;
+    try {
+      await source.setMigrateMaxSpeed(this.#options.vm.uuid, uncappedMiBps);
+    } catch {
+      this.#isCapped = true;
+    }
   }
 
   /**

@@ -10,6 +10,7 @@ import {
   step,
 } from '../../shared/machine/move-machine.ts';
 import type { Move, Phase } from '../../shared/model/move.ts';
+import type { Hurry } from '../../shared/plan/plan-watch.ts';
 import type { MoveData } from './move-data.ts';
 import { sentencesOf } from './words.ts';
 
@@ -25,6 +26,8 @@ export interface Effects {
   awaitLink(run: MoveRun): Promise<void>;
   recordPlace(run: MoveRun): Promise<void>;
   settle(run: MoveRun): Promise<void>;
+  /** As `MoveRun.hurry`. */
+  hurry(run: MoveRun, hurry: Hurry | undefined): boolean;
 }
 
 /** Where each change of a move is written before it is acted on, and told to whoever watches. */
@@ -36,6 +39,8 @@ export interface MoveSink {
 }
 
 const retryMs = 2_000;
+/** Less is the clock on the wall. */
+const leastDeadlineChangeMs = 1_000;
 
 /**
  * Runs one move: feeds events to the machine one at a time, journals each new state before its effects
@@ -133,6 +138,11 @@ export class MoveRun {
     this.post({ kind: 'given-up' });
   }
 
+  /** What the signs of departure allow it from now on. Whether it is that by which it has to be over. */
+  hurry(hurry: Hurry | undefined): boolean {
+    return this.#effects.hurry(this, hurry);
+  }
+
   post(event: MoveEvent): void {
     this.#queue = this.#queue.then(() => this.#take(event));
   }
@@ -152,6 +162,18 @@ export class MoveRun {
     if (isOver(this.state.phase) || up === (this.#move.linkDown !== true)) return;
     const { linkDown: _before, ...move } = this.#move;
     this.#move = up ? move : { ...move, linkDown: true };
+    this.#sink.changed(this.#move);
+  }
+
+  /** @param leftMs until it is to be over; undefined where nobody waits */
+  noteLeft(leftMs: number | undefined): void {
+    if (isOver(this.state.phase)) return;
+    const { deadlineAt: before, ...move } = this.#move;
+    const atMs = leftMs === undefined ? undefined : Date.now() + leftMs;
+    const beforeMs = before === undefined ? undefined : Date.parse(before);
+    if (atMs === beforeMs) return;
+    if (atMs !== undefined && beforeMs !== undefined && Math.abs(atMs - beforeMs) < leastDeadlineChangeMs) return;
+    this.#move = atMs === undefined ? move : { ...move, deadlineAt: new Date(atMs).toISOString() };
     this.#sink.changed(this.#move);
   }
 

@@ -8,14 +8,20 @@ export interface PlanWatchOptions {
   readonly direction: Direction;
   readonly postcopyObstacle?: string | undefined;
   readonly guestBytesPerSec?: number | undefined;
-  /** On the clock of `nowMs`. */
+  /** Whoever asked for the move set it, and nothing puts it off: a VM that is late is paused. On the clock of `nowMs`. */
   readonly deadlineAtMs?: number | undefined;
-  /** False for a VM that is to come late rather than be paused where it is. */
-  readonly pausesWhenLate?: boolean | undefined;
   readonly linkStableMs: () => number;
   readonly finishNowAsked: () => boolean;
   /** A clock that does not jump. */
   readonly nowMs: () => number;
+}
+
+/** What the signs that this computer is about to leave allow a move; it comes, changes and goes with them. */
+export interface Hurry {
+  /** From now. */
+  readonly deadlineMs: number;
+  /** False for a VM that is to come late rather than be paused where it is. */
+  readonly pausesWhenLate: boolean;
 }
 
 interface Reading {
@@ -47,6 +53,7 @@ export class PlanWatch {
   #last: Reading | undefined;
   #round = { number: 0, sinceMs: 0 };
   #rates: { readonly atMs: number; readonly bytesPerSec: number }[] = [];
+  #hurry: { readonly atMs: number; readonly pausesWhenLate: boolean } | undefined;
 
   constructor(options: PlanWatchOptions) {
     this.#options = options;
@@ -58,6 +65,18 @@ export class PlanWatch {
 
   measuredDirty(bytesPerSec: number | undefined): void {
     this.#dirtyBytesPerSec = bytesPerSec;
+  }
+
+  /** From now on; undefined where the signs are gone. Whether it is what the move has to keep to: of two deadlines, the earlier. */
+  hurry(hurry: Hurry | undefined): boolean {
+    const { deadlineAtMs = Number.POSITIVE_INFINITY, nowMs } = this.#options;
+    this.#hurry = hurry && { atMs: nowMs() + hurry.deadlineMs, pausesWhenLate: hurry.pausesWhenLate };
+    return this.#hurry !== undefined && this.#hurry.atMs < deadlineAtMs;
+  }
+
+  /** What is left for the move; undefined where nobody waits. */
+  leftMs(): number | undefined {
+    return this.#leftUntil(this.#dueAtMs());
   }
 
   /** The plan before the copy. @param mayShrink whether memory may be taken from the guest */
@@ -85,14 +104,27 @@ export class PlanWatch {
 
   #planned(facts: MoveFacts): MovePlan {
     const plan = planMove(facts);
-    if (this.#options.pausesWhenLate !== false) return plan;
-    if (plan.mode === 'safe-end') return planMove({ ...facts, deadlineMs: undefined });
+    const pausesAtMs = this.#pausesAtMs();
+    if (pausesAtMs === this.#dueAtMs()) return plan;
+    // Late for the signs: home all the same, by the deadline that was asked for if there is one.
+    if (plan.mode === 'safe-end') return planMove({ ...facts, deadlineMs: this.#leftUntil(pausesAtMs) });
     return { ...plan, steps: plan.steps.filter((step) => step.do !== 'pause') };
   }
 
+  #dueAtMs(): number | undefined {
+    return earlier(this.#options.deadlineAtMs, this.#hurry?.atMs);
+  }
+
+  #pausesAtMs(): number | undefined {
+    return earlier(this.#options.deadlineAtMs, this.#hurry?.pausesWhenLate === true ? this.#hurry.atMs : undefined);
+  }
+
+  #leftUntil(atMs: number | undefined): number | undefined {
+    return atMs === undefined ? undefined : atMs - this.#options.nowMs();
+  }
+
   #facts(touchedBytes: number, progress?: Progress): MoveFacts {
-    const { direction, postcopyObstacle, guestBytesPerSec, deadlineAtMs, linkStableMs, finishNowAsked, nowMs } =
-      this.#options;
+    const { direction, postcopyObstacle, guestBytesPerSec, linkStableMs, finishNowAsked } = this.#options;
     const seenDirty = progress === undefined || progress.dirtyBytesPerSec === 0 ? undefined : progress.dirtyBytesPerSec;
     return {
       direction,
@@ -103,7 +135,7 @@ export class PlanWatch {
       linkTrendPerSec: this.#trend(),
       guestBytesPerSec,
       linkStableMs: linkStableMs(),
-      deadlineMs: deadlineAtMs === undefined ? undefined : deadlineAtMs - nowMs(),
+      deadlineMs: this.leftMs(),
       postcopyObstacle,
       finishNowAsked: finishNowAsked(),
     };
@@ -150,4 +182,8 @@ export class PlanWatch {
     const slope = mean(times.map((time, index) => (time - middle) * ((logs[index] ?? level) - level))) / spread;
     return -slope * spanS > leastFall ? slope : 0;
   }
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }

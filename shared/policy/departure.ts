@@ -17,10 +17,18 @@ export interface DepartingVm {
   readonly where: 'away' | 'leaving' | 'returning';
   /** Its move can still be called off. */
   readonly cancellable: boolean;
+  /** The one it is on, or comes from. */
+  readonly host: string;
+  /** Memory in use: about what has to cross to bring it home. */
+  readonly bytes: number;
+  /** Bringing it home could not be begun a moment ago. */
+  readonly triedLately: boolean;
   /** The host it is on answers. */
   readonly reachable: boolean;
   /** It waits for this computer to be back, and needs nothing more. */
   readonly paused: boolean;
+  /** Homeward paused it at its host, for whatever reason, and it has not gone on. */
+  readonly pausedThere: boolean;
   /** Moves only when asked to, and so not for mere hints. */
   readonly onlyMust: boolean;
   /** A person called a move home off while these went on: they are no reason any more. */
@@ -33,6 +41,8 @@ export interface DepartureInput {
   readonly signals: readonly Signal[];
   readonly settings: DepartureSettings;
   readonly metered: boolean;
+  /** The closed lid, as `signalKey`, that was let go and put nothing to sleep. */
+  readonly sleeplessLid?: string | undefined;
   readonly vms: readonly DepartingVm[];
 }
 
@@ -45,7 +55,7 @@ export interface VmAct {
    */
   readonly action: 'home' | 'recall' | 'wait' | 'pause' | 'stay';
   readonly reason: string;
-  /** What is left for it, ms. */
+  /** What is left for it, or for its move home that is under way, ms. */
   readonly deadlineMs?: number | undefined;
   /** Whether what cannot be home by then is better paused, since this computer then sleeps, than late. */
   readonly pausesWhenLate: boolean;
@@ -64,8 +74,13 @@ export interface Departure {
 }
 
 export function departure(input: DepartureInput): Departure {
-  const signals = input.signals.filter(({ trigger }) => input.settings[trigger].on);
-  const acts = input.vms.map((vm) => actOn(vm, signals, input));
+  const signals = input.signals.filter(
+    (signal) => input.settings[signal.trigger].on && signalKey(signal) !== input.sleeplessLid,
+  );
+  const acts = oneByOne(
+    input.vms.map((vm) => actOn(vm, signals, input)),
+    input.vms,
+  );
   const decisive = decisiveOf(signals, input.metered);
   return {
     acts,
@@ -82,17 +97,18 @@ export function signalKey({ trigger, sinceMs }: Signal): string {
 
 function actOn(vm: DepartingVm, signals: readonly Signal[], input: DepartureInput): VmAct {
   const act = (action: VmAct['action'], reason: string, because: readonly Signal[] = []): VmAct => {
-    const deadlineMs = action === 'home' ? leftMs(because, input) : undefined;
+    const isHomeward = action === 'home' || vm.where === 'returning';
+    const deadlineMs = isHomeward ? leftMs(because, input) : undefined;
     const pausesWhenLate = because.some(endsInSleep);
     const done = { vm: vm.uuid, name: vm.name, action, reason, pausesWhenLate, signals: because.map(signalKey) };
     return deadlineMs === undefined ? done : { ...done, deadlineMs: Math.max(0, deadlineMs) };
   };
-  if (vm.paused) return act('stay', `${vm.name} is paused and goes on when this computer is back.`);
+  if (rests(vm)) return act('stay', `${vm.name} is paused and goes on when this computer is back.`);
   const over = signals.filter((signal) => isOver(signal, input));
   if (over.length > 0) return act('pause', `${sentences(over)} There is no time left to bring ${vm.name} home.`, over);
   const counting = signals.filter(({ priority }) => priority === 'must' || !vm.onlyMust);
   const decisive = decisiveOf(
-    counting.filter((signal) => !vm.vetoed.includes(signalKey(signal))),
+    counting.filter((signal) => !vm.vetoed.includes(signalKey(signal)) || holdsAllTheSame(signal, vm)),
     input.metered,
   );
   if (decisive.length === 0) {
@@ -120,6 +136,30 @@ function actOn(vm: DepartingVm, signals: readonly Signal[], input: DepartureInpu
   }
 }
 
+/**
+ * At each host one comes home at a time, the one with the least memory first: two that share a link are both late where each alone
+ * would be in time. The others wait, which holds the lid as well.
+ */
+function oneByOne(acts: readonly VmAct[], vms: readonly DepartingVm[]): VmAct[] {
+  const homeward = new Set(acts.filter(({ action }) => action === 'home').map(({ vm }) => vm));
+  const least = (one: DepartingVm, other: DepartingVm): number =>
+    Number(one.triedLately) - Number(other.triedLately) || one.bytes - other.bytes;
+  return acts.map((act, at) => {
+    if (act.action !== 'home') return act;
+    const atHost = vms.filter(({ host }) => host === vms[at]?.host);
+    const first =
+      atHost.find(({ where }) => where === 'returning') ??
+      atHost.filter(({ uuid }) => homeward.has(uuid)).toSorted(least)[0];
+    if (first === undefined || first.uuid === act.vm) return act;
+    const { deadlineMs: _none, ...rest } = act;
+    return {
+      ...rest,
+      action: 'wait',
+      reason: `${act.reason} ${act.name} comes home after ${first.name}: one at a time is sooner.`,
+    };
+  });
+}
+
 /** What is a reason to act: each that must be, else the hints where they are enough together. */
 function decisiveOf(signals: readonly Signal[], metered: boolean): readonly Signal[] {
   const musts = signals.filter(({ priority }) => priority === 'must');
@@ -141,6 +181,16 @@ function endsInSleep({ trigger }: Signal): boolean {
   return trigger === 'lid' || trigger === 'sleep';
 }
 
+/** The lid's deadline pauses whatever a person called off: a move that they begin then has to know of it. */
+function holdsAllTheSame(signal: Signal, { where }: DepartingVm): boolean {
+  return where === 'returning' && endsInSleep(signal);
+}
+
+/** Nothing is to be done for it before this computer sleeps. */
+function rests({ paused, pausedThere, reachable }: DepartingVm): boolean {
+  return paused || (pausedThere && !reachable);
+}
+
 /** No time is left. A system that has begun to suspend waits for seconds, in which no VM comes home. */
 function isOver(signal: Signal, input: DepartureInput): boolean {
   return endsInSleep(signal) && (signal.trigger === 'sleep' || (leftMs([signal], input) ?? 0) <= 0);
@@ -155,12 +205,18 @@ function leftMs(signals: readonly Signal[], { settings, nowMs }: DepartureInput)
   return ends.length === 0 ? undefined : Math.min(...ends) - nowMs;
 }
 
-function guardOf(acts: readonly VmAct[], { settings, vms }: DepartureInput): Departure['guard'] {
-  const resting = vms.filter(({ paused }) => paused).map(({ uuid }) => uuid);
+function guardOf(acts: readonly VmAct[], { settings, sleeplessLid, vms }: DepartureInput): Departure['guard'] {
+  const resting = vms.filter(rests).map(({ uuid }) => uuid);
   const busy = acts.filter(({ vm, action }) => action !== 'pause' && !resting.includes(vm));
   if (acts.length === 0) return { action: 'release', reason: 'Every VM is at home.' };
   if (!settings.lid.on)
     return { action: 'release', reason: 'Closing the lid is not to be waited for; that is switched off.' };
+  // Held again, it would keep this computer awake for good should whoever else holds it let it go.
+  if (sleeplessLid !== undefined)
+    return {
+      action: 'release',
+      reason: 'The lid is closed and put nothing to sleep; a sleep that comes pauses what is away.',
+    };
   if (busy.length === 0) return { action: 'release', reason: 'There is no time left; what is away is paused.' };
   return { action: 'hold', reason: 'A VM is away or on its way.' };
 }

@@ -65,8 +65,8 @@ export function laptop(bed: PowerBed, { homeTakesMs = 1_500, pauseTakesMs = 0, d
     moves = next.endedAt === undefined ? [next] : [];
     leaving.moved(next);
   };
-  const bringHome: DepartureOptions['bringHome'] = async (which, { reason, deadlineMs }) => {
-    note(`home asked within ${Math.round((deadlineMs ?? 0) / 1_000)} s: ${reason}`);
+  const bringHome: DepartureOptions['bringHome'] = async (which, { reason, hurry }) => {
+    note(`home asked within ${Math.round((hurry?.deadlineMs ?? 0) / 1_000)} s: ${reason}`);
     const begun = move({ vm: which.uuid, direction: 'home', phase: 'copying' });
     changed(begun);
     setTimeout(() => {
@@ -78,7 +78,12 @@ export function laptop(bed: PowerBed, { homeTakesMs = 1_500, pauseTakesMs = 0, d
   const leaving = new Departure({
     fleet: { list: () => [vm({ place })] },
     journal: { append: async () => undefined, places: () => [{ vm: vmUuid, place, data: undefined }] },
-    moves: { underWay: () => moves, cancel: () => Promise.reject(new Error('nothing moves out')) as never },
+    moves: {
+      underWay: () => moves,
+      cancel: () => Promise.reject(new Error('nothing moves out')) as never,
+      hurry: () => true,
+      isMoving: () => moves.length > 0,
+    },
     settings: { current: settings },
     power,
     isReachable: () => true,

@@ -6,8 +6,9 @@ import { cancelledByUser } from '../../../shared/machine/move-machine.ts';
 import type { Move } from '../../../shared/model/move.ts';
 import { changedDeparture, type DepartureChange, type Readings } from '../../../shared/model/signal.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
+import type { Hurry } from '../../../shared/plan/plan-watch.ts';
 import type { Decision } from '../../../shared/rpc.ts';
-import { hostFingerprint, move, vm, vmUuid } from '../samples.ts';
+import { hostFingerprint, MiB, move, vm, vmUuid } from '../samples.ts';
 
 const away: Vm['place'] = {
   kind: 'away',
@@ -22,16 +23,27 @@ const homeward = (over: Partial<Move> = {}): Move => move({ direction: 'home', p
 function laptop(over: Partial<DepartureOptions> = {}, change: DepartureChange = {}) {
   const did: string[] = [];
   const told: Decision[] = [];
-  const here = { place: away as Vm['place'], moves: [] as Move[], nowMs: 0, reachable: true };
+  const here = {
+    place: away as Vm['place'],
+    moves: [] as Move[],
+    nowMs: 0,
+    reachable: true,
+    hurry: undefined as Hurry | undefined,
+  };
   const note = (what: string) => async () => void did.push(what);
   const departure = new Departure({
     fleet: { list: () => [vm({ place: here.place })] },
     journal: { append: note('journal'), places: () => [{ vm: vmUuid, place: here.place, data: undefined }] },
     moves: {
       underWay: () => here.moves,
+      isMoving: () => here.moves.length > 0,
       cancel: () => {
         did.push('cancel');
         return move();
+      },
+      hurry: (_vm, hurry) => {
+        here.hurry = hurry;
+        return hurry !== undefined;
       },
     },
     settings: { current: { ...defaultSettings(), departure: changedDeparture(defaultSettings().departure, change) } },
@@ -117,9 +129,72 @@ describe('leaving', () => {
     expect(bringHome).toHaveBeenCalledWith(expect.objectContaining({ name: 'work' }), {
       by: 'policy',
       reason: 'The lid is closed.',
-      deadlineMs: 298_000,
-      pausesWhenLate: true,
+      hurry: { deadlineMs: 298_000, pausesWhenLate: true },
     });
+  });
+
+  it.each(['policy', 'user', 'host'] as const)(
+    'a move home that %s asked for keeps to the lid as it is',
+    async (askedBy) => {
+      const { departure, here, second } = laptop();
+      here.moves = [homeward({ askedBy })];
+      departure.sync();
+      await second();
+      expect(here.hurry).toBeUndefined();
+      await second(closed);
+      expect(here.hurry).toEqual({ deadlineMs: 300_000, pausesWhenLate: true });
+      for (let s = 0; s < 9; s += 1) await second(closed);
+      expect(here.hurry?.deadlineMs).toBe(291_000);
+      await second({ lidClosed: false });
+      expect(here.hurry).toBeUndefined();
+      here.nowMs = 250_000;
+      await second(closed);
+      expect(here.hurry?.deadlineMs).toBe(300_000);
+    },
+  );
+
+  it('brings one home at a time, that with the least memory in use first, and the next when it is there or cannot be', async () => {
+    const [small, large, broken] = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
+    const sizes: Record<string, number> = { [`${broken}`]: 1, [`${small}`]: 2, [`${large}`]: 3 };
+    const moving = new Set<string>();
+    const home: string[] = [];
+    const begun: string[] = [];
+    const vms = (): Vm[] =>
+      Object.entries(sizes).map(([uuid, gib]) =>
+        vm({ uuid, place: away, memoryBytes: 16 * 1024 * MiB, sample: { usedMemoryBytes: gib } as Vm['sample'] }),
+      );
+    const starting = Promise.withResolvers<void>();
+    const { departure, second } = laptop({
+      fleet: { list: vms },
+      journal: {
+        append: async () => undefined,
+        places: () =>
+          Object.keys(sizes).flatMap((uuid) => (home.includes(uuid) ? [] : [{ vm: uuid, place: away, data: {} }])),
+      },
+      moves: {
+        underWay: () => [...moving].map((uuid) => homeward({ vm: uuid })),
+        isMoving: (uuid) => moving.has(uuid),
+        cancel: () => move(),
+        hurry: () => true,
+      },
+      bringHome: async ({ uuid }) => {
+        begun.push(uuid);
+        if (uuid === broken) throw new Error('no room');
+        if (uuid === small) await starting.promise;
+        moving.add(uuid);
+      },
+    });
+    departure.sync();
+    for (let s = 0; s < 4; s += 1) await second(closed);
+    // The first does not work, and the second takes its time to begin.
+    expect(begun).toEqual([broken, small]);
+    starting.resolve();
+    for (let s = 0; s < 10; s += 1) await second(closed);
+    expect(begun).toEqual([broken, small]);
+    moving.clear();
+    home.push(`${small}`, `${broken}`);
+    await second(closed);
+    expect(begun).toEqual([broken, small, large]);
   });
 
   it('tries again every five seconds where that fails, and says why each time', async () => {
@@ -216,6 +291,15 @@ describe('leaving', () => {
     departure.sync();
     await second({ lidClosed: false });
     expect(done()).not.toContain('wake');
+  });
+
+  it('a VM that rests paused at a host out of reach, as an earlier engine left it, keeps no closed laptop awake', async () => {
+    const { departure, done, second, here } = laptop();
+    here.place = { ...away, pausedSince: '2026-11-26T10:00:00.000Z' };
+    here.reachable = false;
+    departure.sync();
+    await second(closed);
+    expect(done()).toEqual(['arm', 'hold', 'release']);
   });
 
   it('a sleep that has begun is held up until VMs are paused', async () => {

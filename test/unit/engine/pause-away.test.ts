@@ -228,9 +228,17 @@ describe('a VM that is to be home in time', () => {
   it('is paused where it is when the time has run out', async () => {
     const { pauseAway, moving, visitor, journal } = await scene();
     expect(await pauseAway.bringHome(vm({ place: away }), asked)).toMatchObject({ direction: 'home' });
-    moving.end(move({ direction: 'home', phase: 'failed', failure: outOfTime }));
+    moving.end(move({ direction: 'home', phase: 'failed', failure: outOfTime, deadlineAt: away.since }));
     await expect.poll(() => visitor.state).toBe('paused');
     expect(isPaused(journal)).toBe(true);
+  });
+
+  it('goes on where it is when nobody waits for it any more by the time its move is called off', async () => {
+    const { pauseAway, moving, done } = await scene();
+    await pauseAway.bringHome(vm({ place: away }), asked);
+    moving.end(move({ direction: 'home', phase: 'failed', failure: outOfTime }));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(done).toEqual([]);
   });
 
   it('goes on where it is when its move was called off, or failed, for another reason', async () => {

@@ -52,15 +52,52 @@ describe('what is known of a move', () => {
   });
 
   it('is late rather than not at all where nobody is made to wait, and in time where that can be', () => {
-    const late = { deadlineAtMs: 5_000 };
-    const strict = watched(late).watch;
-    const lenient = watched({ ...late, pausesWhenLate: false }).watch;
-    for (const watch of [strict, lenient]) watch.measuredLink(10 * MiB);
+    const strict = watched().watch;
+    const lenient = watched().watch;
+    for (const watch of [strict, lenient]) {
+      watch.measuredLink(10 * MiB);
+      watch.hurry({ deadlineMs: 5_000, pausesWhenLate: watch === strict });
+    }
     expect(strict.before(guest, false).mode).toBe('safe-end');
     expect(lenient.before(guest, false).mode).not.toBe('safe-end');
-    const inTime = watched({ deadlineAtMs: 120_000, pausesWhenLate: false });
+    const inTime = watched();
     inTime.watch.measuredLink(10 * MiB);
+    inTime.watch.hurry({ deadlineMs: 120_000, pausesWhenLate: false });
     expect(inTime.watch.before(guest, false).steps.map((step) => step.do)).not.toContain('pause');
+  });
+
+  it('has the deadline that the signals have now, and none once they are gone', () => {
+    const { watch, at } = watched({ guestBytesPerSec: MiB });
+    watch.measuredLink(10 * MiB);
+    expect(watch.before(guest, false).capBytesPerSec).toBeGreaterThan(0);
+    expect(watch.hurry({ deadlineMs: 300_000, pausesWhenLate: true })).toBe(true);
+    expect(watch.before(guest, false).capBytesPerSec).toBeUndefined();
+    at(290_000);
+    expect(watch.before(guest, false).mode).toBe('safe-end');
+    watch.hurry(undefined);
+    expect(watch.leftMs()).toBeUndefined();
+    expect(watch.before(guest, false).steps).toEqual([]);
+    watch.hurry({ deadlineMs: 260_000, pausesWhenLate: true });
+    expect(watch.before(guest, false).mode).toBe('pre-copy');
+    expect(watch.leftMs()).toBe(260_000);
+  });
+
+  it('never puts off the deadline that was asked for: of two, the earlier counts, and it stays when the signals go', () => {
+    const { watch, at } = watched({ deadlineAtMs: 60_000 });
+    watch.measuredLink(10 * MiB);
+    expect(watch.hurry({ deadlineMs: 300_000, pausesWhenLate: true })).toBe(false);
+    expect(watch.leftMs()).toBe(60_000);
+    expect(watch.hurry({ deadlineMs: 40_000, pausesWhenLate: true })).toBe(true);
+    expect(watch.leftMs()).toBe(40_000);
+    watch.hurry(undefined);
+    expect(watch.leftMs()).toBe(60_000);
+    // A hint's time is over: late for that, and still in time for what was asked.
+    watch.hurry({ deadlineMs: 5_000, pausesWhenLate: false });
+    const late = watch.before(guest, false);
+    expect(late.mode).toBe('pre-copy');
+    expect(late.steps.find((step) => step.do === 'pause')?.atMs).toBeGreaterThan(50_000);
+    at(59_000);
+    expect(watch.before(guest, false).mode).toBe('safe-end');
   });
 
   it('shrinks the guest only where that may be done', () => {

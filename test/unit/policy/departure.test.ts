@@ -8,8 +8,12 @@ const work: DepartingVm = {
   name: 'work',
   where: 'away',
   cancellable: false,
+  host: 'tower',
+  bytes: 1,
+  triedLately: false,
   reachable: true,
   paused: false,
+  pausedThere: false,
   onlyMust: false,
   vetoed: [],
 };
@@ -73,6 +77,17 @@ describe('what is done when this computer is about to leave', () => {
     expect(only([lid], { where: 'returning' })).toMatchObject({ act: { action: 'stay' }, guard: { action: 'hold' } });
   });
 
+  test('on its way home it has the time that the signals of now leave it, and all of it once they are gone', () => {
+    const returning = { where: 'returning' } as const;
+    expect(only([lid], returning).act).toMatchObject({ deadlineMs: 299_000, pausesWhenLate: true });
+    expect(only([{ ...lid, sinceMs: 500 }], returning).act).toMatchObject({ deadlineMs: 299_500 });
+    expect(only([hint('dock', 0.7)], returning).act).toMatchObject({ deadlineMs: 299_000, pausesWhenLate: false });
+    expect(only([], returning).act).not.toHaveProperty('deadlineMs');
+    // Who called an earlier move off may begin one: the lid's deadline pauses all the same.
+    expect(only([lid], { ...returning, vetoed: ['lid@0'] }).act.deadlineMs).toBe(299_000);
+    expect(only([hint('dock', 0.7)], { ...returning, vetoed: ['dock@0'] }).act).not.toHaveProperty('deadlineMs');
+  });
+
   test.each(['away', 'leaving', 'returning'] as const)(
     'the lid’s time is over, %s: paused, and the lid is let go',
     (where) => {
@@ -94,6 +109,84 @@ describe('what is done when this computer is about to leave', () => {
     });
     expect(only([], { paused: true }).wake).toBe(true);
     expect(only([], {}).wake).toBe(false);
+  });
+
+  test('two at one host: the smaller comes home first, the other waits for it and holds the lid', () => {
+    const small = { ...work, uuid: 'small', name: 'small', bytes: 1 };
+    const large = { ...work, uuid: 'large', name: 'large', bytes: 2 };
+    const actions = (...vms: DepartingVm[]) => decide([lid], { vms }).acts.map(({ action }) => action);
+    const decided = decide([lid], { vms: [large, small] });
+    expect(decided.acts.map(({ action }) => action)).toEqual(['wait', 'home']);
+    expect(decided.acts[0]?.reason).toBe('The lid is closed. large comes home after small: one at a time is sooner.');
+    expect(decided.acts[0]).not.toHaveProperty('deadlineMs');
+    expect(decided.guard.action).toBe('hold');
+    // On its way already, whoever began that.
+    expect(actions({ ...large, where: 'returning' }, small)).toEqual(['stay', 'wait']);
+    expect(actions(large, { ...small, host: 'desk' })).toEqual(['home', 'home']);
+    // One that cannot come home keeps nobody waiting, nor does one that could not a moment ago.
+    expect(actions(large, { ...small, paused: true })).toEqual(['home', 'stay']);
+    expect(actions(large, { ...small, triedLately: true })).toEqual(['home', 'wait']);
+    expect(decide([lid], { vms: [large, small], nowMs: 300_000 }).acts.map(({ action }) => action)).toEqual([
+      'pause',
+      'pause',
+    ]);
+  });
+
+  test('whatever there is to bring home: one move at a time at each host, and as many are home in time as can be', () => {
+    const guest = fc.record({
+      host: fc.constantFrom('tower', 'desk', 'lab'),
+      takesS: fc.integer({ min: 1, max: 200 }),
+    });
+    fc.assert(
+      fc.property(fc.array(guest, { maxLength: 8 }), (guests) => {
+        let vms = guests.map(({ host, takesS }, at) => ({ ...work, uuid: `${at}`, host, bytes: takesS }));
+        const endsS = new Map<string, number>();
+        for (let s = 0; s < 300; s += 1) {
+          vms = vms.filter(({ uuid }) => (endsS.get(uuid) ?? Number.POSITIVE_INFINITY) > s);
+          for (const { vm, action } of decide([lid], { vms, nowMs: s * 1_000 }).acts) {
+            if (action !== 'home') continue;
+            const begun = vms.find(({ uuid }) => uuid === vm) ?? work;
+            endsS.set(vm, s + begun.bytes);
+            vms = vms.map((other) => (other === begun ? { ...other, where: 'returning' } : other));
+          }
+          for (const one of vms)
+            expect(vms.filter(({ host, where }) => where === 'returning' && host === one.host).length).toBeLessThan(2);
+        }
+        const inTime = [...endsS.values()].filter((atS) => atS <= 300).length;
+        const best = ['tower', 'desk', 'lab'].flatMap((host) => {
+          const sizes = guests.filter((one) => one.host === host).map(({ takesS }) => takesS);
+          let usedS = 0;
+          return sizes
+            .toSorted((one, other) => one - other)
+            .filter((takesS) => {
+              usedS += takesS;
+              return usedS <= 300;
+            });
+        });
+        expect(inTime).toBe(best.length);
+      }),
+    );
+  });
+
+  test('a closed lid that put nothing to sleep pauses nobody, and is not held again: whoever holds it decides', () => {
+    const sleepless = { nowMs: 400_000, sleeplessLid: 'lid@0' };
+    expect(only([lid], {}, sleepless)).toMatchObject({ act: { action: 'stay' }, guard: { action: 'release' } });
+    expect(only([lid], { paused: true }, sleepless).wake).toBe(true);
+    // A sleep that comes after all pauses it.
+    expect(only([lid, sleep], {}, sleepless)).toMatchObject({ act: { action: 'pause' }, wake: false });
+  });
+
+  test('paused at a host that does not answer, it needs nothing: the lid is let go at once, and nobody is woken for it', () => {
+    const there = { pausedThere: true, reachable: false };
+    for (const signals of [[lid], [sleep], []])
+      expect(only(signals, there)).toMatchObject({
+        act: { action: 'stay' },
+        guard: { action: 'release' },
+        wake: false,
+      });
+    // Where its host answers there may be time to have it home.
+    expect(only([lid], { pausedThere: true })).toMatchObject({ act: { action: 'home' }, guard: { action: 'hold' } });
+    expect(only([lid], { reachable: false })).toMatchObject({ act: { action: 'wait' }, guard: { action: 'hold' } });
   });
 
   test('hints: one weak one does nothing and says why, two together do', () => {
@@ -154,8 +247,12 @@ describe('what is done when this computer is about to leave', () => {
       name: fc.constant('work'),
       where: fc.constantFrom('away' as const, 'leaving' as const, 'returning' as const),
       cancellable: fc.boolean(),
+      host: fc.constantFrom('tower', 'desk'),
+      bytes: fc.nat(),
+      triedLately: fc.boolean(),
       reachable: fc.boolean(),
       paused: fc.boolean(),
+      pausedThere: fc.boolean(),
       onlyMust: fc.boolean(),
       vetoed: fc.constant([]),
     });
@@ -164,9 +261,10 @@ describe('what is done when this computer is about to leave', () => {
         const { acts, guard } = decide(signals, { vms, nowMs });
         expect(acts.map(({ vm: uuid }) => uuid)).toEqual(vms.map(({ uuid }) => uuid));
         for (const act of acts) expect(act.reason).toMatch(/[.]$/);
-        const goesOn = acts.some(({ action }, at) => action !== 'pause' && vms[at]?.paused === false);
+        const rests = vms.map(({ paused, pausedThere, reachable }) => paused || (pausedThere && !reachable));
+        const goesOn = acts.some(({ action }, at) => action !== 'pause' && rests[at] === false);
         expect(guard.action).toBe(goesOn ? 'hold' : 'release');
-        expect(acts.some(({ action }, at) => action !== 'stay' && vms[at]?.paused === true)).toBe(false);
+        expect(acts.some(({ action }, at) => action !== 'stay' && rests[at] === true)).toBe(false);
       }),
     );
   });
