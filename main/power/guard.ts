@@ -49,7 +49,7 @@ export class Guard {
     return this.#next(() => this.#settle());
   }
 
-  /** logind was started anew, or only now: a lock it forgot, or refused, is taken again. */
+  /** A lock that logind forgot, or refused, is taken again: it was started anew, or only now, or somebody has logged in since. */
   recheck(): Promise<void> {
     return this.#next(async () => {
       if (this.#lock.held && !(await this.#lock.isListed())) await this.#lock.release();

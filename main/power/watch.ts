@@ -14,7 +14,7 @@ export type MissingService = 'bus' | 'logind' | 'upower' | 'network-manager';
 export interface PowerWatchOptions {
   /** One look at everything, at the pace asked for and at each change that is announced. */
   readonly onReadings: (readings: Readings) => void;
-  /** Somebody should see whether logind still knows the locks: it, or the bus, was started anew. */
+  /** Somebody should see whether logind knows the locks: it, or the bus, was started anew, or only now. */
   readonly onLogindAnew: () => void;
   readonly onFault: (what: string, thrown: unknown) => void;
 }
@@ -147,12 +147,12 @@ class Armed {
   }
 
   async #run(): Promise<void> {
-    let connections = 0;
+    let isFirst = true;
     while (!this.#stopped) {
       try {
         this.#bus = await this.#connect();
-        if (this.#bus !== undefined) connections += 1;
-        if (connections > 1) this.#options.onLogindAnew();
+        if (this.#bus !== undefined && !isFirst) this.#options.onLogindAnew();
+        isFirst = false;
         await this.#lookUntilGone();
       } catch (thrown) {
         // Whatever it was, a VM may be away: the next look must come.
