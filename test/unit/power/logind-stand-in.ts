@@ -5,6 +5,7 @@ import { vi } from 'vitest';
 import { tempFolder } from '../engine/temp-folder.ts';
 
 const service = 'org.freedesktop.login1';
+const path = '/org/freedesktop/login1';
 
 /** Rows of ListInhibitors. */
 type Row = readonly [what: string, who: string, why: string, mode: string, uid: number, pid: number];
@@ -21,8 +22,6 @@ export class LogindStandIn {
   readonly settings = { lid: 'suspend', onMains: '', docked: 'ignore' };
   /** Locks of others. */
   others: readonly Row[] = [];
-  /** What it does instead of answering. */
-  instead: (() => unknown) | undefined;
   #bus: MessageBus | undefined;
   #manager: DefinedInterface | undefined;
 
@@ -42,11 +41,7 @@ exec cat
   }
 
   async serve(bus: MessageBus): Promise<void> {
-    const bool = (get: () => boolean) => ({
-      type: 'b',
-      access: 'read' as const,
-      get: () => (this.instead === undefined ? get() : this.instead()),
-    });
+    const bool = (get: () => boolean) => ({ type: 'b', access: 'read' as const, get });
     const word = (get: () => string) => ({ type: 's', access: 'read' as const, get });
     this.#bus = bus;
     this.#manager = defineInterface({
@@ -63,8 +58,17 @@ exec cat
       },
       signals: { PrepareForSleep: { args: { start: 'b' } } },
     });
-    await bus.export('/org/freedesktop/login1', this.#manager);
+    await this.answer();
     await bus.requestName(service, 4);
+  }
+
+  async answer(): Promise<void> {
+    if (this.#manager !== undefined) await this.#bus?.export(path, this.#manager);
+  }
+
+  /** An error, whatever it is asked. */
+  fail(): void {
+    this.#bus?.unexportInterface(path);
   }
 
   async leave(): Promise<void> {
