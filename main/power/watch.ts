@@ -2,8 +2,8 @@ import type { Network, Readings } from '../../shared/model/signal.ts';
 import { Bus } from '../bus/index.ts';
 import { atMost } from './at-most.ts';
 import { externalDisplays } from './displays.ts';
-import { who } from './inhibitor.ts';
 import { monitorRoutes, readRoutes } from './ip-monitor.ts';
+import { isLidIgnored, lidTakenBy } from './lid.ts';
 import { type ListedLock, Logind, type LogindState, onLogindChange, onLogindOwner, readLocks } from './logind.ts';
 import { onNetworkManagerChange, onNetworkManagerOwner, readNetworkManager } from './network-manager.ts';
 import { Source } from './source.ts';
@@ -228,7 +228,7 @@ class Armed {
     await Promise.all([this.#logind.refresh(nowMs), this.#lookAtOthers(nowMs)]);
     const logind = this.#logind.valueAt(nowMs);
     const upower = this.#upower.valueAt(nowMs);
-    const lidIgnored = logind?.lidClosed === true && logind.lidAction === 'ignore' && !(await this.#othersMindTheLid());
+    const lidIgnored = logind && (await isLidIgnored(logind, () => this.#lidTakenBy()));
     if (this.#stopped) return;
     this.#options.onReadings({
       lidClosed: logind?.lidClosed,
@@ -272,11 +272,9 @@ class Armed {
     await this.#routes.refresh(nowMs);
   }
 
-  /** A desktop that acts on the lid itself has taken it from logind. */
-  async #othersMindTheLid(): Promise<boolean> {
+  async #lidTakenBy(): Promise<string | undefined> {
     const bus = this.#bus;
-    const locks = bus === undefined ? [] : await readLocks(bus).catch(() => []);
-    return locks.some((lock) => lock.who !== who && lock.mode === 'block' && lock.what.includes('handle-lid-switch'));
+    return lidTakenBy(bus === undefined ? [] : await readLocks(bus).catch(() => []));
   }
 
   #nudge(): void {

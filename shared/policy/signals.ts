@@ -167,9 +167,11 @@ function kept(
   return [...before.filter((point) => atMs - point.atMs <= windowMs), { atMs, value }];
 }
 
-/** With a display or a dock it stays open as far as the system is concerned; what logind says of that is what it goes by. */
+/** With a display or a dock it stays open as far as the system is concerned, unless that is set otherwise. */
 function isLidDeparture({ lidClosed, lidIgnored, docked, externalDisplays = 0 }: Readings): boolean {
-  return lidClosed === true && lidIgnored !== true && !(docked ?? externalDisplays > 0);
+  const staysOpen =
+    lidIgnored === true || (docked === undefined ? externalDisplays > 0 : docked && lidIgnored !== false);
+  return lidClosed === true && !staysOpen;
 }
 
 function isDocked({ docked, externalDisplays = 0 }: Readings): boolean {

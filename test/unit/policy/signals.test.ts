@@ -63,6 +63,8 @@ describe('signals of departure', () => {
     expect(seen({ lidClosed: true, docked: true })).toEqual([]);
     expect(seen({ lidClosed: true, lidIgnored: true })).toEqual([]);
     expect(names(seen({ lidClosed: true, docked: true }, { docked: false }))).toEqual(['lid', 'dock']);
+    expect(names(seen({ lidClosed: true, docked: true, lidIgnored: false }))).toEqual(['lid']);
+    expect(seen({ lidClosed: true, externalDisplays: 1, lidIgnored: false })).toEqual([]);
   });
 
   test('sleep and shutdown come first, with how long there is', () => {

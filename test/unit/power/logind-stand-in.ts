@@ -19,7 +19,7 @@ export class LogindStandIn {
   onMains = false;
   preparingForSleep = false;
   /** As in logind.conf(5). */
-  readonly settings = { lid: 'suspend', onMains: '', docked: 'ignore' };
+  settings = { lid: 'suspend', onMains: '', docked: 'ignore' };
   /** Locks of others. */
   others: readonly Row[] = [];
   #bus: MessageBus | undefined;
