@@ -21,6 +21,16 @@ function guardFinding(guard: GuardState): Finding {
       remedy: guard.hint,
     };
   }
+  if (guard.state === 'held' && guard.takenBy !== undefined) {
+    return {
+      id: 'power-guard',
+      severity: 'note',
+      title: 'A desktop program handles the lid itself',
+      detail: `“${guard.takenBy}” has taken the lid from logind, and what it does when the lid is closed does not wait for VMs. If it puts this computer to sleep, a VM that is away is paused first, and goes on when this computer is back.`,
+      remedy:
+        'Bring VMs home before closing the lid. Or set the desktop to do nothing when the lid is closed: then VMs come home by themselves, and this computer stays awake until you suspend it.',
+    };
+  }
   return {
     id: 'power-guard',
     severity: 'ok',

@@ -283,6 +283,19 @@ describe('the doctor about lid, battery and network', () => {
     for (const { detail, remedy } of found) for (const words of [detail, remedy]) expect(words).toMatch(/\.$/);
   });
 
+  it('says who handles the lid itself, and does not promise that it waits', async () => {
+    const held = { state: 'held', takenBy: 'PowerDevil' } as const;
+    const [found, ...others] = await powerFindings({ missing: async () => [], tryGuard: async () => held });
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({
+      id: 'power-guard',
+      severity: 'note',
+      detail: expect.stringContaining('“PowerDevil”'),
+    });
+    for (const words of [found?.detail, found?.remedy]) expect(words).toMatch(/\.$/);
+    expect(found?.title).not.toMatch(/waits/);
+  });
+
   it('says in logind’s own words why the lid does not wait', async () => {
     const refused = { state: 'refused', sentence: 'logind says no.', hint: 'Ask polkit.' } as const;
     expect(await powerFindings({ missing: async () => [], tryGuard: async () => refused })).toEqual([

@@ -70,3 +70,39 @@ describe('a lock that was refused', () => {
     await bothHeld({ logind, power });
   });
 });
+
+describe('a desktop that handles the lid itself', () => {
+  const taken = [
+    'handle-power-key:handle-lid-switch',
+    'PowerDevil',
+    'KDE handles power events',
+    'block',
+    1_000,
+    77,
+  ] as const;
+
+  test('is named by the trial of the lock, and while it is held', async () => {
+    const { logind, power, address } = await scene();
+    logind.others = [taken];
+    await logind.serve(client(address));
+    expect(await power.tryGuard()).toEqual({ state: 'held', takenBy: 'PowerDevil' });
+    power.arm();
+    await power.hold();
+    expect(power.guard).toEqual({ state: 'held', takenBy: 'PowerDevil' });
+  });
+
+  test('is noticed when it starts after us, and when it ends', async () => {
+    const { logind, power, said, address } = await scene();
+    await logind.serve(client(address));
+    power.arm();
+    await power.hold();
+    await bothHeld({ logind, power });
+    logind.others = [taken];
+    later(30_000);
+    await vi.waitFor(() => expect(power.guard).toEqual({ state: 'held', takenBy: 'PowerDevil' }), soon);
+    logind.others = [];
+    later(60_000);
+    await vi.waitFor(() => expect(power.guard).toEqual({ state: 'held' }), soon);
+    expect(said).toEqual(['held', 'held', 'held']);
+  });
+});

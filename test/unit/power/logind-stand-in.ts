@@ -106,8 +106,9 @@ exec cat
   }
 }
 
-/** From now on it is later than it is. */
+const realNow = performance.now.bind(performance);
+
+/** From now on it is that much later than it is. */
 export function later(ms: number): void {
-  const now = performance.now.bind(performance);
-  vi.spyOn(performance, 'now').mockImplementation(() => now() + ms);
+  vi.spyOn(performance, 'now').mockImplementation(() => realNow() + ms);
 }
