@@ -10,7 +10,7 @@ import { Source } from './source.ts';
 import { onUpowerChange, onUpowerOwner, readUpower } from './upower.ts';
 
 /** What is not there to be watched. */
-export type MissingService = 'bus' | 'logind' | 'upower' | 'network-manager';
+export type MissingService = 'bus' | 'logind' | 'upower' | 'network-manager' | 'ip';
 
 export interface PowerWatchOptions {
   /** One look at everything, at the pace asked for and at each change that is announced. */
@@ -129,14 +129,17 @@ class Armed {
 
   async missing(): Promise<readonly MissingService[]> {
     await this.#looked.promise;
-    if (this.#bus === undefined) return ['bus'];
     // Whoever is slow has not been heard at the first look.
     const nowMs = performance.now();
     await Promise.all([this.#logind, this.#upower, this.#manager].map((source) => source.refresh(nowMs)));
+    await this.#lookAtRoutes(nowMs);
+    const noRoutes = this.#manager.missing && this.#routes.missing ? (['ip'] as const) : [];
+    if (this.#bus === undefined) return ['bus', ...noRoutes];
     return [
       ...(this.#logind.missing ? (['logind'] as const) : []),
       ...(this.#upower.missing ? (['upower'] as const) : []),
       ...(this.#manager.missing ? (['network-manager'] as const) : []),
+      ...noRoutes,
     ];
   }
 
