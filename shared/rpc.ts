@@ -110,7 +110,8 @@ export type Preferences = z.infer<typeof Preferences>;
 /** Whether closing the lid waits for VMs to come home. */
 const GuardStatus = z.discriminatedUnion('state', [
   z.object({ state: z.literal('off') }),
-  z.object({ state: z.literal('held') }),
+  /** By whom the lid is handled as well, so that it may not wait. */
+  z.object({ state: z.literal('held'), takenBy: z.string().optional() }),
   /** The system does not let us, and why. */
   z.object({ state: z.literal('refused'), sentence: z.string(), hint: z.string() }),
 ]);

@@ -5,8 +5,10 @@ import type { GuardState, MissingService, Power } from '../power/index.ts';
 export async function powerFindings(power: Pick<Power, 'missing' | 'tryGuard'>): Promise<Finding[]> {
   const missing = await power.missing();
   const noLogind = missing.includes('bus') || missing.includes('logind');
+  // Without ip(8) nobody stands in for NetworkManager, which is then said with that.
+  const told = missing.filter((service) => service !== 'network-manager' || !missing.includes('ip'));
   return [
-    ...missing.map((service) => missingFindings[service]),
+    ...told.map((service) => missingFindings[service]),
     ...(noLogind ? [] : [guardFinding(await power.tryGuard())]),
   ];
 }
@@ -19,6 +21,16 @@ function guardFinding(guard: GuardState): Finding {
       title: 'Closing the lid does not wait for VMs',
       detail: guard.sentence,
       remedy: guard.hint,
+    };
+  }
+  if (guard.state === 'held' && guard.takenBy !== undefined) {
+    return {
+      id: 'power-guard',
+      severity: 'note',
+      title: 'A desktop program handles the lid itself',
+      detail: `“${guard.takenBy}” has taken the lid from logind, and what it does when the lid is closed does not wait for VMs. If it puts this computer to sleep, a VM that is away is paused first, and goes on when this computer is back.`,
+      remedy:
+        'Bring VMs home before closing the lid. Or set the desktop to do nothing when the lid is closed: then VMs come home by themselves, and this computer stays awake until you suspend it.',
     };
   }
   return {
@@ -60,5 +72,14 @@ const missingFindings: Readonly<Record<MissingService, Finding>> = {
     detail:
       'A pulled cable is noticed by the kernel’s routes; Wi-Fi that fades is not, nor a network that is paid by volume.',
     remedy: 'Nothing has to be done on a computer that stays in reach of its hosts.',
+  },
+  ip: {
+    id: 'power-ip',
+    severity: 'note',
+    title: 'Nothing tells whether this computer leaves its network',
+    detail:
+      'Neither NetworkManager nor the program ip answers, so a pulled cable or fading Wi-Fi is not noticed and VMs do not come home for it.',
+    remedy: 'Install ip, or bring VMs home before you leave.',
+    command: 'sudo apt-get install iproute2',
   },
 };

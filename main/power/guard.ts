@@ -1,9 +1,10 @@
 import { Inhibitor, type InhibitorOptions, type LockRefusal } from './inhibitor.ts';
+import { lidTakenBy } from './lid.ts';
 
-/** `off`: no lock, and none wanted. */
+/** `off`: no lock, and none wanted. `takenBy`: a desktop that has taken the lid too, and does not ask logind what to do about it. */
 export type GuardState =
   | { readonly state: 'off' }
-  | { readonly state: 'held' }
+  | { readonly state: 'held'; readonly takenBy?: string }
   | ({ readonly state: 'refused' } & LockRefusal);
 
 export interface GuardOptions extends InhibitorOptions {
@@ -49,7 +50,7 @@ export class Guard {
     return this.#next(() => this.#settle());
   }
 
-  /** logind was started anew, or only now: a lock it forgot, or refused, is taken again. */
+  /** A lock that logind forgot, or refused, is taken again: it was started anew, or only now, or somebody has logged in since. */
   recheck(): Promise<void> {
     return this.#next(async () => {
       if (this.#lock.held && !(await this.#lock.isListed())) await this.#lock.release();
@@ -62,8 +63,7 @@ export class Guard {
     let found = this.#state;
     await this.#next(async () => {
       if (this.#wanted) return;
-      const refusal = await this.#lock.take();
-      found = refusal === undefined ? { state: 'held' } : { state: 'refused', ...refusal };
+      found = await this.#take();
       await this.#lock.release();
     });
     return found;
@@ -74,8 +74,14 @@ export class Guard {
       await this.#lock.release();
       return this.#tell({ state: 'off' });
     }
+    this.#tell(await this.#take());
+  }
+
+  async #take(): Promise<GuardState> {
     const refusal = await this.#lock.take();
-    this.#tell(refusal === undefined ? { state: 'held' } : { state: 'refused', ...refusal });
+    if (refusal !== undefined) return { state: 'refused', ...refusal };
+    const takenBy = lidTakenBy((await this.#options.listed()) ?? []);
+    return takenBy === undefined ? { state: 'held' } : { state: 'held', takenBy };
   }
 
   #tell(state: GuardState): void {

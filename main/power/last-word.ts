@@ -38,7 +38,7 @@ export class LastWord {
     return this.#next(() => this.#settle());
   }
 
-  /** logind was started anew. */
+  /** A lock that logind forgot, or refused, is taken again. */
   recheck(): Promise<void> {
     return this.#next(async () => {
       if (this.#lock.held && !(await this.#lock.isListed())) await this.#lock.release();

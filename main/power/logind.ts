@@ -18,6 +18,8 @@ const Properties = z.object({
   HandleLidSwitch: z.string().optional(),
   /** Empty where nothing is set for that: then as on battery. */
   HandleLidSwitchExternalPower: z.string().optional(),
+  /** In a dock or with an external display, on battery or not. */
+  HandleLidSwitchDocked: z.string().optional(),
 });
 
 const Locks = z.array(z.tuple([z.string(), z.string(), z.string(), z.string(), z.number(), z.number()]));
@@ -41,8 +43,9 @@ export interface LogindState {
   readonly delayMaxMs: number;
 }
 
-/** logind.conf(5)'s default. */
+/** logind.conf(5)'s defaults. */
 const usualDelayMs = 5_000;
+const usualWhenDocked = 'ignore';
 
 /**
  * logind over one connection, until it is started anew. All its properties at once make it read the boot loader's menu among others, so after the first time
@@ -74,16 +77,21 @@ export class Logind {
 const changing = ['LidClosed', 'Docked', 'OnExternalPower', 'PreparingForSleep', 'PreparingForShutdown'] as const;
 
 function stateOf(said: z.infer<typeof Properties>): LogindState {
-  const onPower = said.OnExternalPower === true ? said.HandleLidSwitchExternalPower : undefined;
   return {
     lidClosed: said.LidClosed,
     docked: said.Docked,
     onMains: said.OnExternalPower,
-    lidAction: onPower === undefined || onPower === '' ? said.HandleLidSwitch : onPower,
+    lidAction: lidActionOf(said),
     preparingFor:
       said.PreparingForShutdown === true ? 'shutdown' : said.PreparingForSleep === true ? 'sleep' : undefined,
     delayMaxMs: said.InhibitDelayMaxUSec ?? usualDelayMs,
   };
+}
+
+function lidActionOf(said: z.infer<typeof Properties>): string | undefined {
+  if (said.Docked === true) return said.HandleLidSwitchDocked ?? usualWhenDocked;
+  const onPower = said.OnExternalPower === true ? said.HandleLidSwitchExternalPower : undefined;
+  return onPower === undefined || onPower === '' ? said.HandleLidSwitch : onPower;
 }
 
 export async function readLocks(bus: Bus): Promise<readonly ListedLock[]> {

@@ -3,6 +3,9 @@ import { Guard, type GuardState } from './guard.ts';
 import { LastWord } from './last-word.ts';
 import { type MissingService, PowerWatch } from './watch.ts';
 
+/** Nobody announces that polkit would agree by now, as once somebody has logged in. */
+const recheckEveryMs = 30_000;
+
 export interface PowerOptions {
   /** One look at everything: about once a second while armed, now and then while only watched; and at each change. */
   readonly onReadings: (readings: Readings) => void;
@@ -21,6 +24,7 @@ export class Power {
   readonly #lastWord: LastWord;
   #armed = false;
   #watched = false;
+  #recheckedMs = 0;
 
   constructor({ onReadings, beforeSleep, onGuard, onFault, searchPath }: PowerOptions) {
     const lock = { listed: () => this.#watch.locks(), searchPath, onFault };
@@ -30,8 +34,9 @@ export class Power {
       onReadings: (readings) => {
         onReadings(readings);
         this.#lastWord.heard(readings.ending);
+        if (this.#armed && performance.now() - this.#recheckedMs >= recheckEveryMs) this.#recheck();
       },
-      onLogindAnew: () => void Promise.all([this.#guard.recheck(), this.#lastWord.recheck()]),
+      onLogindAnew: () => this.#recheck(),
       onFault,
     });
   }
@@ -43,6 +48,7 @@ export class Power {
   /** Begins to look, and asks for a last word before sleep. */
   arm(): void {
     this.#armed = true;
+    this.#recheckedMs = performance.now();
     void this.#look();
     void this.#lastWord.want(true);
   }
@@ -80,6 +86,11 @@ export class Power {
   async tryGuard(): Promise<GuardState> {
     if (this.#guard.state.state !== 'off') return this.#guard.state;
     return this.#guard.probe();
+  }
+
+  #recheck(): void {
+    this.#recheckedMs = performance.now();
+    void Promise.all([this.#guard.recheck(), this.#lastWord.recheck()]);
   }
 
   async #look(): Promise<void> {

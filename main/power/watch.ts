@@ -1,20 +1,21 @@
 import type { Network, Readings } from '../../shared/model/signal.ts';
 import { Bus } from '../bus/index.ts';
+import { atMost } from './at-most.ts';
 import { externalDisplays } from './displays.ts';
-import { who } from './inhibitor.ts';
 import { monitorRoutes, readRoutes } from './ip-monitor.ts';
+import { isLidIgnored, lidTakenBy } from './lid.ts';
 import { type ListedLock, Logind, type LogindState, onLogindChange, onLogindOwner, readLocks } from './logind.ts';
 import { onNetworkManagerChange, onNetworkManagerOwner, readNetworkManager } from './network-manager.ts';
 import { Source } from './source.ts';
 import { onUpowerChange, onUpowerOwner, readUpower } from './upower.ts';
 
 /** What is not there to be watched. */
-export type MissingService = 'bus' | 'logind' | 'upower' | 'network-manager';
+export type MissingService = 'bus' | 'logind' | 'upower' | 'network-manager' | 'ip';
 
 export interface PowerWatchOptions {
   /** One look at everything, at the pace asked for and at each change that is announced. */
   readonly onReadings: (readings: Readings) => void;
-  /** Somebody should see whether logind still knows the locks: it, or the bus, was started anew. */
+  /** Somebody should see whether logind knows the locks: it, or the bus, was started anew, or only now. */
   readonly onLogindAnew: () => void;
   readonly onFault: (what: string, thrown: unknown) => void;
 }
@@ -24,6 +25,8 @@ const lookEveryMs = { close: 1_000, easy: 10_000 } as const;
 export type Pace = keyof typeof lookEveryMs;
 const slowEveryMs = 10_000;
 const displaysEveryMs = 5_000;
+/** How long a look waits for everybody but logind; what comes later is looked at when it comes. */
+const othersWithinMs = 300;
 /** Some services announce a change in ten pieces. */
 const settleMs = 100;
 const reconnectMs = 2_000;
@@ -126,11 +129,17 @@ class Armed {
 
   async missing(): Promise<readonly MissingService[]> {
     await this.#looked.promise;
-    if (this.#bus === undefined) return ['bus'];
+    // Whoever is slow has not been heard at the first look.
+    const nowMs = performance.now();
+    await Promise.all([this.#logind, this.#upower, this.#manager].map((source) => source.refresh(nowMs)));
+    await this.#lookAtRoutes(nowMs);
+    const noRoutes = this.#manager.missing && this.#routes.missing ? (['ip'] as const) : [];
+    if (this.#bus === undefined) return ['bus', ...noRoutes];
     return [
       ...(this.#logind.missing ? (['logind'] as const) : []),
       ...(this.#upower.missing ? (['upower'] as const) : []),
       ...(this.#manager.missing ? (['network-manager'] as const) : []),
+      ...noRoutes,
     ];
   }
 
@@ -147,12 +156,12 @@ class Armed {
   }
 
   async #run(): Promise<void> {
-    let connections = 0;
+    let isFirst = true;
     while (!this.#stopped) {
       try {
         this.#bus = await this.#connect();
-        if (this.#bus !== undefined) connections += 1;
-        if (connections > 1) this.#options.onLogindAnew();
+        if (this.#bus !== undefined && !isFirst) this.#options.onLogindAnew();
+        isFirst = false;
         await this.#lookUntilGone();
       } catch (thrown) {
         // Whatever it was, a VM may be away: the next look must come.
@@ -218,44 +227,57 @@ class Armed {
 
   async #look(): Promise<void> {
     const nowMs = performance.now();
-    await Promise.all(
-      [this.#logind, this.#upower, this.#manager, this.#displays].map((source) => source.refresh(nowMs)),
-    );
-    const network = this.#manager.value ?? (await this.#withoutManager(nowMs));
-    if (this.#manager.value !== undefined) {
-      this.#stopMonitor?.();
-      this.#stopMonitor = undefined;
-    }
-    const logind = this.#logind.value;
-    const upower = this.#upower.value;
-    const lidIgnored = logind?.lidClosed === true && logind.lidAction === 'ignore' && !(await this.#othersMindTheLid());
+    // logind says when sleep begins, and waits for seconds; that long a service that hangs says nothing.
+    await Promise.all([this.#logind.refresh(nowMs), this.#lookAtOthers(nowMs)]);
+    const logind = this.#logind.valueAt(nowMs);
+    const upower = this.#upower.valueAt(nowMs);
+    const lidIgnored = logind && (await isLidIgnored(logind, () => this.#lidTakenBy()));
     if (this.#stopped) return;
     this.#options.onReadings({
       lidClosed: logind?.lidClosed,
       lidIgnored,
       docked: logind?.docked,
-      externalDisplays: this.#displays.value,
+      externalDisplays: this.#displays.valueAt(nowMs),
       onMains: upower?.onMains ?? logind?.onMains,
       battery: upower?.battery,
-      network,
+      network: this.#manager.valueAt(nowMs) ?? this.#routes.valueAt(nowMs),
       ending: logind?.preparingFor && { how: logind.preparingFor, delayMs: logind.delayMaxMs },
     });
   }
 
-  async #withoutManager(nowMs: number): Promise<Network | undefined> {
+  async #lookAtOthers(nowMs: number): Promise<void> {
+    let isLate = false;
+    const manager = this.#manager.refresh(nowMs);
+    const routes = this.#manager.missing ? this.#lookAtRoutes(nowMs) : manager.then(() => this.#lookAtRoutes(nowMs));
+    const all = Promise.all([this.#upower.refresh(nowMs), this.#displays.refresh(nowMs), manager, routes]);
+    const heard = all.then(() => {
+      if (isLate) this.#nudge();
+    });
+    heard.catch((thrown: unknown) => {
+      if (isLate) this.#options.onFault('watching power and network', thrown);
+    });
+    await atMost(othersWithinMs, heard);
+    isLate = true;
+  }
+
+  /** Where there is no NetworkManager. */
+  async #lookAtRoutes(nowMs: number): Promise<void> {
+    if (this.#stopped) return;
+    if (this.#manager.valueAt(nowMs) !== undefined) {
+      this.#stopMonitor?.();
+      this.#stopMonitor = undefined;
+      return;
+    }
     this.#stopMonitor ??= monitorRoutes(() => {
       this.#routes.nudge();
       this.#nudge();
     });
     await this.#routes.refresh(nowMs);
-    return this.#routes.value;
   }
 
-  /** A desktop that acts on the lid itself has taken it from logind. */
-  async #othersMindTheLid(): Promise<boolean> {
+  async #lidTakenBy(): Promise<string | undefined> {
     const bus = this.#bus;
-    const locks = bus === undefined ? [] : await readLocks(bus).catch(() => []);
-    return locks.some((lock) => lock.who !== who && lock.mode === 'block' && lock.what.includes('handle-lid-switch'));
+    return lidTakenBy(bus === undefined ? [] : await readLocks(bus).catch(() => []));
   }
 
   #nudge(): void {

@@ -63,7 +63,7 @@ export const defaultDeparture: DepartureSettings = {
 /** One look at the machine. What is absent could not be read, which is never taken for a departure. */
 export interface Readings {
   readonly lidClosed?: boolean | undefined;
-  /** logind would not suspend for the lid as things are, and nobody else takes care of it. */
+  /** A closed lid, as things are, dock included, neither suspends nor ends this computer. */
   readonly lidIgnored?: boolean | undefined;
   /** In a dock, or with an external display, as logind sees it. */
   readonly docked?: boolean | undefined;

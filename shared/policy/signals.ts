@@ -13,6 +13,11 @@ const lowBatteryPercent = 15;
 /** From here on the system may end by itself at any moment. */
 const emptyBatteryPercent = 3;
 const shortBatteryMs = 15 * 60_000;
+/** What is low is so until it is clearly above: whoever said no to it is not asked again because a figure trembles. */
+const wellPercent = 18;
+const wellBatteryMs = 20 * 60_000;
+/** How long; its service may not know for one answer. */
+const wellForMs = 60_000;
 /** Below this a link stalls more than it carries. */
 const weakWifiPercent = 20;
 /** Strong Wi-Fi that dips has a long way to go. */
@@ -20,6 +25,9 @@ const fadingBelowPercent = 60;
 const fadingWithinMs = 60_000;
 /** Per cent. */
 const leastFallPerS = 0.2;
+/** Wi-Fi that fades does so until it has not fallen for that long, not even half as fast. */
+const steadyForMs = 10_000;
+const stillFallsPerS = leastFallPerS / 2;
 /** A line through fewer seconds than that is noise. */
 const leastTrendMs = 10_000;
 
@@ -27,37 +35,55 @@ const leastTrendMs = 10_000;
 export interface Memory {
   readonly readings: Readings;
   /** When something that is still so began; absent where it is not so. */
-  readonly since: { readonly [what in Lasting]?: number };
+  readonly since: Since;
+  /** When what trembles was so the last time. */
+  readonly last: Since;
   readonly wifi: readonly Point[];
   readonly battery: readonly Point[];
 }
 
 type Lasting = 'lid' | 'ending' | 'undocked' | 'unplugged' | 'cableOut' | 'lowBattery' | 'wifiFades';
+type Since = { readonly [what in Lasting]?: number };
 
-export const nothingSeen: Memory = { readings: {}, since: {}, wifi: [], battery: [] };
+export const nothingSeen: Memory = { readings: {}, since: {}, last: {}, wifi: [], battery: [] };
 
 export function look(before: Memory, readings: Readings, nowMs: number): Memory {
   const wifi = kept(before.wifi, readings.network?.wifiPercent, nowMs, wifiWindowMs, 0);
   const battery = kept(before.battery, readings.battery?.percent, nowMs, batteryWindowMs, batteryEveryMs);
-  const now: Memory = { readings, since: {}, wifi, battery };
   const was = before.readings;
-  const lasts = (what: Lasting, isSo: boolean): { [what in Lasting]?: number } =>
-    isSo ? { [what]: before.since[what] ?? nowMs } : {};
+  const lasts = (what: Lasting, isSo: boolean): Since => (isSo ? { [what]: before.since[what] ?? nowMs } : {});
+  /** When it was so the last time, unless it is over: what has begun goes on by less, and while it is away for a moment. */
+  const lastSo = (what: Lasting, begins: boolean, goesOn: boolean, overAfterMs: number): Since => {
+    const last = before.last[what];
+    if (begins || (last !== undefined && goesOn)) return { [what]: nowMs };
+    return last !== undefined && nowMs - last < overAfterMs ? { [what]: last } : {};
+  };
   /** Begins with a change, and is over when it is undone or old. */
-  const changed = (what: Lasting, began: boolean, isSo: boolean): { [what in Lasting]?: number } => {
+  const changed = (what: Lasting, began: boolean, isSo: boolean): Since => {
     const since = began ? nowMs : before.since[what];
     return isSo && since !== undefined && nowMs - since < freshMs ? { [what]: since } : {};
   };
   const without = isUndocked(readings);
   const unplugged = readings.onMains === false;
   const uncabled = readings.network !== undefined && !onCable(readings);
+  const last: Since = {
+    ...(readings.battery?.discharging === true
+      ? lastSo('lowBattery', isLow(readings.battery, battery), !isWell(readings.battery, battery), wellForMs)
+      : {}),
+    ...(readings.network?.primary === 'wifi'
+      ? lastSo('wifiFades', fadesInMs(readings.network, wifi) !== undefined, stillFalls(wifi), steadyForMs)
+      : {}),
+  };
   return {
-    ...now,
+    readings,
+    wifi,
+    battery,
+    last,
     since: {
       ...lasts('lid', isLidDeparture(readings)),
       ...lasts('ending', readings.ending !== undefined),
-      ...lasts('lowBattery', readings.battery !== undefined && isLow(readings.battery, battery)),
-      ...lasts('wifiFades', fadesInMs(readings.network, wifi) !== undefined),
+      ...lasts('lowBattery', last.lowBattery !== undefined),
+      ...lasts('wifiFades', last.wifiFades !== undefined),
       ...changed('undocked', without && isDocked(was), without),
       ...changed('unplugged', unplugged && was.onMains === true, unplugged),
       ...changed('cableOut', uncabled && onCable(was), uncabled),
@@ -99,15 +125,18 @@ export function signalsOf({ readings, since, wifi, battery }: Memory): Signal[] 
       sentence: batteryWords(readings.battery, emptyInMs),
     });
   }
-  const fadesIn = fadesInMs(network, wifi);
-  if (since.wifiFades !== undefined && fadesIn !== undefined) {
+  if (since.wifiFades !== undefined) {
+    const fadesIn = fadesInMs(network, wifi);
     signals.push({
       trigger: 'wifi',
       priority: 'hint',
       confidence: 0.7,
       sinceMs: since.wifiFades,
-      endsAtMs: (wifi.at(-1)?.atMs ?? since.wifiFades) + fadesIn,
-      sentence: `The Wi-Fi is fading: ${Math.round(network?.wifiPercent ?? 0)} % and falling.`,
+      ...(fadesIn === undefined ? {} : { endsAtMs: (wifi.at(-1)?.atMs ?? since.wifiFades) + fadesIn }),
+      sentence:
+        network?.wifiPercent === undefined
+          ? 'The Wi-Fi is fading.'
+          : `The Wi-Fi is fading: ${Math.round(network.wifiPercent)} % and falling.`,
     });
   }
   const hint = (
@@ -138,9 +167,11 @@ function kept(
   return [...before.filter((point) => atMs - point.atMs <= windowMs), { atMs, value }];
 }
 
-/** With a display or a dock it stays open as far as the system is concerned; what logind says of that is what it goes by. */
+/** With a display or a dock it stays open as far as the system is concerned, unless that is set otherwise. */
 function isLidDeparture({ lidClosed, lidIgnored, docked, externalDisplays = 0 }: Readings): boolean {
-  return lidClosed === true && lidIgnored !== true && !(docked ?? externalDisplays > 0);
+  const staysOpen =
+    lidIgnored === true || (docked === undefined ? externalDisplays > 0 : docked && lidIgnored !== false);
+  return lidClosed === true && !staysOpen;
 }
 
 function isDocked({ docked, externalDisplays = 0 }: Readings): boolean {
@@ -156,10 +187,14 @@ function onCable({ network }: Readings): boolean {
 }
 
 function isLow(battery: Battery, points: readonly Point[]): boolean {
-  if (!battery.discharging) return false;
   if (battery.low || battery.percent <= lowBatteryPercent) return true;
   const emptyInMs = emptyIn(battery, points);
   return emptyInMs !== undefined && emptyInMs < shortBatteryMs;
+}
+
+function isWell(battery: Battery, points: readonly Point[]): boolean {
+  if (battery.low || battery.percent < wellPercent) return false;
+  return (emptyIn(battery, points) ?? Number.POSITIVE_INFINITY) >= wellBatteryMs;
 }
 
 /** By the battery's own service where it says so, else by how it has been falling. */
@@ -178,6 +213,10 @@ function fadesInMs(network: Network | undefined, points: readonly Point[]): numb
   if ((slopePerS(points) ?? 0) > -leastFallPerS) return undefined;
   const inMs = reachesInMs(points, weakWifiPercent);
   return inMs !== undefined && inMs <= fadingWithinMs ? inMs : undefined;
+}
+
+function stillFalls(points: readonly Point[]): boolean {
+  return (slopePerS(points) ?? 0) <= -stillFallsPerS;
 }
 
 function lasting(points: readonly Point[]): boolean {

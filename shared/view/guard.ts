@@ -7,7 +7,9 @@ export function guardWords({ guard, vms, moves }: Pick<Status, 'guard' | 'vms' |
     case 'off':
       return undefined;
     case 'held':
-      return `Sleep on lid close is held while ${whoIsAway({ vms, moves })}.`;
+      return guard.takenBy === undefined
+        ? `Sleep on lid close is held while ${whoIsAway({ vms, moves })}.`
+        : `“${guard.takenBy}” handles the lid itself: closing it may put this computer to sleep while ${whoIsAway({ vms, moves })}. “homeward doctor” says what to do.`;
     case 'refused':
       return `Closing the lid would put this computer to sleep while ${whoIsAway({ vms, moves })}. ${sentence(guard.sentence)}`;
     default:

@@ -355,16 +355,33 @@ describe('leaving', () => {
 
 describe('the doctor about lid, battery and network', () => {
   it('says of each that is missing what that means', async () => {
-    const found = await powerFindings({
-      missing: async () => ['logind', 'upower', 'network-manager'],
-      tryGuard: () => Promise.reject(new Error('there is nobody to ask')),
-    });
+    const tryGuard = (): Promise<never> => Promise.reject(new Error('there is nobody to ask'));
+    const found = await powerFindings({ missing: async () => ['logind', 'upower', 'network-manager'], tryGuard });
     expect(found.map(({ id, severity }) => [id, severity])).toEqual([
       ['power-logind', 'problem'],
       ['power-upower', 'note'],
       ['power-network-manager', 'note'],
     ]);
+    expect(
+      (await powerFindings({ missing: async () => ['logind', 'network-manager', 'ip'], tryGuard })).at(-1),
+    ).toMatchObject({
+      id: 'power-ip',
+      command: 'sudo apt-get install iproute2',
+    });
     for (const { detail, remedy } of found) for (const words of [detail, remedy]) expect(words).toMatch(/\.$/);
+  });
+
+  it('says who handles the lid itself, and does not promise that it waits', async () => {
+    const held = { state: 'held', takenBy: 'PowerDevil' } as const;
+    const [found, ...others] = await powerFindings({ missing: async () => [], tryGuard: async () => held });
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({
+      id: 'power-guard',
+      severity: 'note',
+      detail: expect.stringContaining('“PowerDevil”'),
+    });
+    for (const words of [found?.detail, found?.remedy]) expect(words).toMatch(/\.$/);
+    expect(found?.title).not.toMatch(/waits/);
   });
 
   it('says in logind’s own words why the lid does not wait', async () => {

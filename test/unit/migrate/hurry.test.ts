@@ -56,13 +56,15 @@ function comingHome({ deadlineMs }: { deadlineMs?: number } = {}) {
     phase: 'copying',
     ...(deadlineMs === undefined ? {} : { deadlineAt: later(deadlineMs) }),
   });
-  const run = new MoveRun(begun, { state, record: { homeXml: '<domain/>' } } as unknown as MoveData, effects, {
+  const run = new MoveRun(begun, { state, record: { homeXml } } as unknown as MoveData, effects, {
     journal: async () => undefined,
     changed: (changed) => changes.push(changed),
     failed: () => undefined,
   });
   return { run, effects, changes, speeds, script, called: called.promise, over };
 }
+
+const homeXml = "<domain type='kvm'><name>work</name><memory unit='MiB'>1024</memory></domain>";
 
 /** With a clock that stands still. */
 function atRest(given: { deadlineMs?: number } = {}): ReturnType<typeof comingHome> {

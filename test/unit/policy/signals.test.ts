@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Readings, Signal } from '../../../shared/model/signal.ts';
+import { signalKey } from '../../../shared/policy/departure.ts';
 import { look, nothingSeen, signalsOf } from '../../../shared/policy/signals.ts';
 import { reachesInMs, slopePerS } from '../../../shared/policy/trend.ts';
 
@@ -62,6 +63,8 @@ describe('signals of departure', () => {
     expect(seen({ lidClosed: true, docked: true })).toEqual([]);
     expect(seen({ lidClosed: true, lidIgnored: true })).toEqual([]);
     expect(names(seen({ lidClosed: true, docked: true }, { docked: false }))).toEqual(['lid', 'dock']);
+    expect(names(seen({ lidClosed: true, docked: true, lidIgnored: false }))).toEqual(['lid']);
+    expect(seen({ lidClosed: true, externalDisplays: 1, lidIgnored: false })).toEqual([]);
   });
 
   test('sleep and shutdown come first, with how long there is', () => {
@@ -124,5 +127,87 @@ describe('signals of departure', () => {
     }));
     expect(seen(...falling)).toMatchObject([{ trigger: 'battery', sinceMs: 20_000 }]);
     expect(seen({ battery: { discharging: true, percent: 40, low: false } }, ...same(120))).toEqual([]);
+  });
+});
+
+describe('an episode is one signal, however its figures tremble', () => {
+  const noise = (most: number) =>
+    fc.array(fc.double({ min: -most, max: most, noNaN: true }), { minLength: 200, maxLength: 200 });
+
+  /** The keys by which a person's no to it is remembered, in order. */
+  function keysOf(readings: readonly Readings[]): string[] {
+    let memory = nothingSeen;
+    const keys: string[] = [];
+    readings.forEach((reading, second) => {
+      memory = look(memory, reading, second * 1_000);
+      for (const key of signalsOf(memory).map(signalKey)) if (!keys.includes(key)) keys.push(key);
+    });
+    return keys;
+  }
+
+  const bounded = (percent: number): number => Math.min(100, Math.max(0, Math.round(percent)));
+
+  test('Wi-Fi that falls', () => {
+    fc.assert(
+      fc.property(
+        noise(5),
+        fc.double({ min: 0.5, max: 2, noNaN: true }),
+        fc.integer({ min: 60, max: 90 }),
+        (jitter, perS, from) => {
+          const seconds = Math.floor((from - 8) / perS);
+          const falling = jitter.slice(0, seconds).map((off, s) => wifi(bounded(from - perS * s + off)));
+          expect(keysOf(falling).length).toBeLessThanOrEqual(1);
+        },
+      ),
+    );
+  });
+
+  test('a battery whose service does not know whether it lasts a quarter of an hour', () => {
+    fc.assert(
+      fc.property(noise(2.4), fc.integer({ min: 20, max: 60 }), (jitter, percent) => {
+        const trembling = jitter.map((off) => ({
+          battery: { discharging: true, percent, low: false, emptyInMs: (15 + off) * 60_000 },
+        }));
+        expect(keysOf(trembling).length).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  test('fifteen minutes, seventeen and a half, fifteen: the battery was low once', () => {
+    const trembling = Array.from({ length: 120 }, (_, s) => ({
+      battery: { discharging: true, percent: 40, low: false, emptyInMs: s % 30 < 15 ? 900_000 : 1_050_000 },
+    }));
+    expect(keysOf(trembling)).toEqual(['battery@0']);
+  });
+
+  test('a service that does not know for a moment how long the battery lasts ends nothing', () => {
+    const battery = { discharging: true, percent: 40, low: false };
+    const known = { battery: { ...battery, emptyInMs: 600_000 } };
+    expect(keysOf([known, { battery }, { battery }, known])).toEqual(['battery@0']);
+  });
+
+  test('Wi-Fi that falls by half a per cent a second, up and down by five', () => {
+    const falling = Array.from({ length: 60 }, (_, s) => wifi(bounded(55 - s / 2 + 5 * Math.sin(s * s))));
+    expect(keysOf(falling)).toHaveLength(1);
+  });
+
+  test('it ends where it is clearly over: charged, well above for a minute, Wi-Fi steady or another network', () => {
+    const low = { battery: { discharging: true, percent: 15, low: false } };
+    const above = { battery: { discharging: true, percent: 19, low: false } };
+    expect(names(seen(low, { battery: { ...low.battery, discharging: false } }))).toEqual([]);
+    expect(names(seen(low, above, ...same(58)))).toEqual(['battery']);
+    expect(names(seen(low, above, ...same(60)))).toEqual([]);
+    expect(names(seen(low, { battery: { ...above.battery, percent: 17 } }, ...same(120)))).toEqual(['battery']);
+    const falling = Array.from({ length: 21 }, (_, s) => wifi(60 - s));
+    expect(names(seen(...falling, wifi(40), ...same(5)))).toEqual(['wifi']);
+    expect(names(seen(...falling, wifi(40), ...same(60)))).toEqual([]);
+    expect(names(seen(...falling, cable(true)))).toEqual([]);
+  });
+
+  test('Wi-Fi whose strength is not known for a moment is not said to have none', () => {
+    const falling = Array.from({ length: 21 }, (_, s) => wifi(60 - s));
+    expect(seen(...falling, { network: { primary: 'wifi', metered: false } })).toMatchObject([
+      { trigger: 'wifi', sinceMs: 10_000, sentence: 'The Wi-Fi is fading.' },
+    ]);
   });
 });

@@ -57,6 +57,14 @@ describe('where much is missing', () => {
     expect(await power().power.missing()).toEqual(['logind', 'upower', 'network-manager']);
   });
 
+  test('nor a program that knows the kernel’s routes: that is said too', async () => {
+    await systemBus();
+    vi.stubEnv('PATH', await tempFolder());
+    expect(await power().power.missing()).toEqual(['logind', 'upower', 'network-manager', 'ip']);
+    vi.stubEnv('DBUS_SYSTEM_BUS_ADDRESS', 'unix:path=/nowhere/bus');
+    expect(await power().power.missing()).toEqual(['bus', 'ip']);
+  });
+
   test('no program that holds a lock: that is said', async () => {
     await systemBus();
     const { power: here } = power(await tempFolder());

@@ -62,6 +62,11 @@ test.each<[string, Partial<Status>, string | undefined]>([
     { guard: { state: 'refused', sentence: 'logind says no', hint: 'Ask polkit.' }, vms: [away] },
     'Closing the lid would put this computer to sleep while work is away. Logind says no.',
   ],
+  [
+    'a desktop has taken it too',
+    { guard: { state: 'held', takenBy: 'PowerDevil' }, vms: [away] },
+    '“PowerDevil” handles the lid itself: closing it may put this computer to sleep while work is away. “homeward doctor” says what to do.',
+  ],
 ])('the lid: %s', (_, over, words) => {
   const { menu: entries, tooltip } = trayModel('up', status(over));
   const shown = entries.find(({ id }) => id === 'guard');
