@@ -90,6 +90,7 @@ export class PowerWatch {
 class Armed {
   readonly #options: PowerWatchOptions;
   readonly #logind: Source<LogindState>;
+  readonly #locks: Source<readonly ListedLock[]>;
   readonly #upower: Source<Awaited<ReturnType<typeof readUpower>>>;
   readonly #manager: Source<Network>;
   readonly #routes = new Source(readRoutes, slowEveryMs);
@@ -116,6 +117,7 @@ class Armed {
       this.#speaker ??= new Logind(bus);
       return this.#speaker.read();
     }, 0);
+    this.#locks = withBus(readLocks, 0);
     this.#upower = withBus(readUpower, slowEveryMs);
     this.#manager = withBus(readNetworkManager, slowEveryMs);
     this.#loop = this.#run();
@@ -180,7 +182,7 @@ class Armed {
   async #connect(): Promise<Bus | undefined> {
     const bus = await Bus.system();
     if (bus === undefined) return undefined;
-    for (const source of [this.#logind, this.#upower, this.#manager]) source.nudge();
+    for (const source of [this.#logind, this.#locks, this.#upower, this.#manager]) source.nudge();
     const nudge = (source: Pick<Source<unknown>, 'nudge'>): (() => void) => {
       return () => {
         source.nudge();
@@ -193,6 +195,7 @@ class Armed {
         if (known) this.#options.onLogindAnew();
         known = true;
         this.#speaker = undefined;
+        this.#locks.nudge();
         nudge(this.#logind)();
       });
       await onLogindChange(bus, nudge(this.#logind));
@@ -231,7 +234,7 @@ class Armed {
     await Promise.all([this.#logind.refresh(nowMs), this.#lookAtOthers(nowMs)]);
     const logind = this.#logind.valueAt(nowMs);
     const upower = this.#upower.valueAt(nowMs);
-    const lidIgnored = logind && (await isLidIgnored(logind, () => this.#lidTakenBy()));
+    const lidIgnored = logind && (await isLidIgnored(logind, () => this.#lidTakenBy(nowMs)));
     if (this.#stopped) return;
     this.#options.onReadings({
       lidClosed: logind?.lidClosed,
@@ -275,9 +278,9 @@ class Armed {
     await this.#routes.refresh(nowMs);
   }
 
-  async #lidTakenBy(): Promise<string | undefined> {
-    const bus = this.#bus;
-    return lidTakenBy(bus === undefined ? [] : await readLocks(bus).catch(() => []));
+  async #lidTakenBy(nowMs: number): Promise<string | undefined> {
+    await this.#locks.refresh(nowMs);
+    return lidTakenBy(this.#locks.valueAt(nowMs) ?? []);
   }
 
   #nudge(): void {
