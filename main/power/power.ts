@@ -1,7 +1,8 @@
 import type { Readings } from '../../shared/model/signal.ts';
+import type { MissingService } from './armed.ts';
 import { Guard, type GuardState } from './guard.ts';
 import { LastWord } from './last-word.ts';
-import { type MissingService, PowerWatch } from './watch.ts';
+import { PowerWatch } from './watch.ts';
 
 /** Nobody announces that polkit would agree by now, as once somebody has logged in. */
 const recheckEveryMs = 30_000;

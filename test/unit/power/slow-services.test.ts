@@ -69,6 +69,19 @@ describe('services that do not answer', () => {
     expect(readings.filter(({ lidClosed }) => lidClosed === undefined)).toEqual([]);
   });
 
+  test('logind fails once: the lid stays a desktop’s', async () => {
+    const { logind, power, readings } = await scene();
+    Object.assign(logind, { lidClosed: true, settings: { ...logind.settings, lid: 'ignore' } });
+    logind.others = [['handle-lid-switch', 'a desktop', 'it does that', 'block', 1_000, 77]];
+    power.arm();
+    const closed = { lidClosed: true, lidIgnored: false };
+    await vi.waitFor(() => expect(readings.at(-1)).toMatchObject(closed), { timeout: 4_000 });
+    logind.fail();
+    const before = readings.length;
+    await vi.waitFor(() => expect(readings.length).toBeGreaterThan(before + 1), { timeout: 4_000 });
+    for (const reading of readings) expect(reading).toMatchObject(closed);
+  });
+
   test('logind is started anew: the lid stays closed', async () => {
     const { logind, power, readings, address } = await scene();
     logind.lidClosed = true;
