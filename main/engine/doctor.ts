@@ -96,7 +96,7 @@ export class Doctor {
               remedy: 'Install it, or run the set-up, which installs all that is missing.',
               command: `sudo apt-get install ${name}`,
             }
-          : { id: `tool-${command}`, severity: 'ok', title: `${command} is there`, detail: path };
+          : { id: `tool-${command}`, severity: 'ok', title: `${command} is there`, detail: `It is ${path}.` };
       }),
     );
     return findings;
@@ -104,7 +104,8 @@ export class Doctor {
 
   async #ownName(): Promise<Finding[]> {
     const { name, known } = await this.#options.ownName();
-    if (known) return [{ id: 'own-name', severity: 'ok', title: 'This computer knows its own name', detail: name }];
+    if (known)
+      return [{ id: 'own-name', severity: 'ok', title: 'This computer knows its own name', detail: `It is ${name}.` }];
     return [
       {
         id: 'own-name',

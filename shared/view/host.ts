@@ -68,7 +68,8 @@ export function hostFigures({ facts, benchmark, traffic }: Host): Figure[] {
 }
 
 export function formatSteps(opsPerSec: number): string {
-  if (opsPerSec >= 999_500) return `${(opsPerSec / 1e6).toFixed(1)} million steps/s`;
+  if (opsPerSec >= 999_500)
+    return `${(opsPerSec / 1e6).toLocaleString('en', { maximumFractionDigits: 1 })} million steps/s`;
   return `${Math.round(opsPerSec / 1_000).toLocaleString('en')} thousand steps/s`;
 }
 
