@@ -328,8 +328,18 @@ describe('what cannot be done is refused with a sentence and what to do, and the
     expect(off.code).toBe('refused');
     expect(off.hint).toContain('bring them home');
 
+    // What is defined here meanwhile is for the next boot: a VM comes home as what it left as.
+    const medium = join(scene.bed.laptop.folder, 'images', 'medium.iso');
+    await writeFile(medium, Buffer.alloc(1024 * 1024));
+    const attached = await scene.libvirtd.virsh(
+      ...['attach-disk', 'worker', medium, 'sdb', '--type', 'cdrom', '--mode', 'readonly', '--config'],
+    );
+    expect(attached, attached.stderr).toMatchObject({ code: 0 });
     const home = await scene.laptop.move('home', 'worker');
     expect(home.phase).toBe('done');
+    expect((await scene.libvirtd.virsh('dumpxml', 'worker')).stdout).not.toContain(medium);
+    expect((await scene.libvirtd.virsh('dumpxml', '--inactive', 'worker')).stdout).toContain(medium);
+    expect(await scene.libvirtd.virsh('detach-disk', 'worker', 'sdb', '--config')).toMatchObject({ code: 0 });
     await expectUntouched();
   });
 
