@@ -1,7 +1,10 @@
-import type { Move } from '../../shared/model/move.ts';
+import type { Move, Phase } from '../../shared/model/move.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import type { DepartingVm } from '../../shared/policy/departure.ts';
 import type { PlaceRecord } from './journal.ts';
+
+/** The phases in which memory crosses, or is about to. */
+const crossing: readonly Phase[] = ['planned', 'preparing', 'copying', 'postcopy', 'recovering'];
 
 interface Seen {
   readonly vms: readonly Vm[];
@@ -16,13 +19,15 @@ interface Seen {
   readonly vetoed: ReadonlyMap<string, readonly string[]>;
   /** Bringing it home is being begun; no move is to be seen yet. */
   readonly isBeginning: (vm: string) => boolean;
-  /** That was tried a moment ago. */
-  readonly isTriedLately: (vm: string) => boolean;
+  /** How often that was tried since the departure began. */
+  readonly tries: ReadonlyMap<string, number>;
+  /** An earlier engine's move that is not taken up yet may never be. */
+  readonly isTakenUp: (vm: string) => boolean;
 }
 
 /** What a departure is about: VMs that are away, or on their way. */
 export function departing(seen: Seen): DepartingVm[] {
-  const { vms, places, underWay, isReachable, paused, hurried, vetoed, isBeginning, isTriedLately } = seen;
+  const { vms, places, underWay, isReachable, paused, hurried, vetoed, isBeginning, tries, isTakenUp } = seen;
   const common = (uuid: string, host: string) => {
     const vm = vms.find((known) => known.uuid === uuid);
     const pausedThere = isPausedThere(places, uuid);
@@ -36,22 +41,24 @@ export function departing(seen: Seen): DepartingVm[] {
       vetoed: vetoed.get(uuid) ?? [],
       // One that is not seen yet cannot be moved yet: it keeps no other waiting.
       bytes: vm?.sample?.usedMemoryBytes ?? vm?.memoryBytes ?? Number.POSITIVE_INFINITY,
-      triedLately: isTriedLately(uuid),
+      tries: tries.get(uuid) ?? 0,
     };
   };
   const moving = underWay.map(
-    ({ vm, vmName, direction, host, cancellable }): DepartingVm => ({
+    ({ vm, vmName, direction, host, phase, cancellable }): DepartingVm => ({
       ...common(vm, host),
       name: vmName,
       where: direction === 'out' ? 'leaving' : 'returning',
+      isCrossing: direction === 'home' && crossing.includes(phase) && isTakenUp(vm),
       cancellable,
     }),
   );
   const away = places.flatMap(({ vm, place }): DepartingVm[] => {
     if (place.kind !== 'away' || underWay.some((move) => move.vm === vm)) return [];
     const name = vms.find(({ uuid }) => uuid === vm)?.name ?? 'A VM';
-    const where = isBeginning(vm) ? 'returning' : 'away';
-    return [{ ...common(vm, place.host), name, where, cancellable: false }];
+    const isCrossing = isBeginning(vm);
+    const where = isCrossing ? 'returning' : 'away';
+    return [{ ...common(vm, place.host), name, where, isCrossing, cancellable: false }];
   });
   return [...moving, ...away];
 }

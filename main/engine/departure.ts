@@ -22,7 +22,7 @@ type SafeEnd = Pick<PauseAway, 'pauseAway' | 'wakeUp'>;
 export interface DepartureOptions {
   readonly fleet: Pick<Fleet, 'list'>;
   readonly journal: Pick<Journal, 'append' | 'places'>;
-  readonly moves: Pick<Moves, 'cancel' | 'hurry' | 'isMoving' | 'underWay'>;
+  readonly moves: Pick<Moves, 'cancel' | 'hurry' | 'isMoving' | 'isTakenUp' | 'underWay'>;
   readonly settings: Pick<SettingsStore, 'current'>;
   readonly power: Pick<Power, 'arm' | 'disarm' | 'hold' | 'release'>;
   /** Whether the host answers. */
@@ -67,6 +67,12 @@ export class Departure {
   /** Paused, or to be, should they not come home in time; until they run again, whenever that pause comes. */
   readonly #hurried = new Set<string>();
   #pausing: Promise<void> | undefined;
+  /** By VM: how often bringing it home has been tried in this departure. */
+  readonly #tries = new Map<string, number>();
+  #isGoingOn = false;
+  /** Seen, at the last look, to neither move nor be paused. */
+  #goingOn: ReadonlySet<string> = new Set();
+  #wokenMs = Number.NEGATIVE_INFINITY;
   #isLetGo = false;
   #sleep: AwaitedSleep | undefined;
 
@@ -97,7 +103,7 @@ export class Departure {
   /** A look at the machine. */
   onReadings(readings: Readings): void {
     if (!this.#armed) return;
-    this.#memory = look(this.#memory, readings, this.#now());
+    this.#memory = look(this.#memory, readings, this.#now(), this.#isGoingOn);
     this.#veto();
     this.sync();
     if (this.#armed) this.#consider();
@@ -134,7 +140,10 @@ export class Departure {
     this.#armed = false;
     this.#leaving = undefined;
     this.#memory = nothingSeen;
-    for (const seen of [this.#announced, this.#overruled, this.#vetoed, this.#paused, this.#hurried, this.#notBeforeMs])
+    this.#isGoingOn = false;
+    this.#wokenMs = Number.NEGATIVE_INFINITY;
+    this.#notBeforeMs.clear();
+    for (const seen of [this.#announced, this.#overruled, this.#vetoed, this.#paused, this.#hurried, this.#tries])
       seen.clear();
     this.#do('letting this computer sleep', this.#options.power.disarm());
   }
@@ -156,8 +165,12 @@ export class Departure {
       vms,
     });
     this.#leaving = leaving;
-    if (leaving === undefined) this.#announced.clear();
-    else this.#last = { at: Date.now(), reason: leaving };
+    this.#isGoingOn =
+      acts.some(({ action }) => action === 'home' || action === 'wait') || vms.some(({ isCrossing }) => isCrossing);
+    if (leaving === undefined) {
+      this.#announced.clear();
+      this.#tries.clear();
+    } else this.#last = { at: Date.now(), reason: leaving };
     // Those that are being paused keep the deadline that they are paused for.
     const hurriable = vms.filter(({ where, paused }) => where === 'returning' && (wake || !paused));
     this.#pause(acts.filter(({ action }) => action === 'pause'));
@@ -189,7 +202,8 @@ export class Departure {
       hurried: this.#hurried,
       vetoed: this.#vetoed,
       isBeginning: (vm) => this.#notBeforeMs.get(vm) === beginning,
-      isTriedLately: (vm) => !this.#isDue(vm),
+      tries: this.#tries,
+      isTakenUp: (vm) => moves.isTakenUp(vm),
     });
   }
 
@@ -197,17 +211,20 @@ export class Departure {
   #forgetWhoGoesOn(): void {
     const { journal, moves } = this.#options;
     const places = journal.places();
-    for (const vm of this.#hurried) {
-      const isDone = !this.#paused.has(vm) && !moves.isMoving(vm) && !isPausedThere(places, vm);
-      if (isDone) this.#hurried.delete(vm);
-    }
+    const goingOn = [...this.#hurried].filter(
+      (vm) => !this.#paused.has(vm) && !moves.isMoving(vm) && !isPausedThere(places, vm),
+    );
+    // Seen so at two looks: between the end of a move and the pause that comes of it there is a moment.
+    for (const vm of goingOn) if (this.#goingOn.has(vm)) this.#hurried.delete(vm);
+    this.#goingOn = new Set(goingOn);
   }
 
   async #bringHome(act: VmAct): Promise<void> {
     const vm = this.#options.fleet.list().find(({ uuid }) => uuid === act.vm);
     // An engine that has only just begun to look does not see it yet.
     if (vm === undefined || !this.#isDue(act.vm)) return;
-    // It is just being paused, or woken.
+    // Also where it is just being paused, or woken, and cannot begin: the next one's turn comes.
+    this.#tries.set(act.vm, (this.#tries.get(act.vm) ?? 0) + 1);
     if (this.#options.moves.isMoving(act.vm)) return;
     this.#notBeforeMs.set(act.vm, beginning);
     this.#announce(act, act.reason);
@@ -266,7 +283,9 @@ export class Departure {
     const isBack = this.#paused.size > 0;
     this.#paused.clear();
     // One that is out of reach goes on when its host answers.
-    if (!isBack && !vms.some(({ paused, reachable }) => paused && reachable)) return;
+    const isDue = this.#now() - this.#wokenMs >= tryAgainMs;
+    if (!isBack && !(isDue && vms.some(({ paused, reachable }) => paused && reachable))) return;
+    this.#wokenMs = this.#now();
     this.#do('going on after sleep', this.#options.safeEnd.wakeUp());
   }
 

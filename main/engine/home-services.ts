@@ -77,14 +77,26 @@ export class HomeServices {
     const folder = this.folder(adoption.vm);
     const { grantUid, granted } = await this.#user(adoption);
     const disk = await HomeDisk.ensure({ vm: adoption.vm, folder, disks: adoption.disks, grantUid });
-    if ((await disk.writers()).length === 0) {
-      for (const writer of await this.#options.writersOf(adoption)) await disk.allow(writer);
-    }
+    if ((await disk.writers()).length === 0) await this.#allow(disk, adoption);
     const network =
       adoption.nics.length === 0
         ? undefined
         : await GuestNetwork.ensure({ vm: adoption.vm, folder, nics: adoption.nics, grantUid });
     return { disk, network, granted };
+  }
+
+  /** Asking takes a while, in which a move may be decided: until the answer is the same before and after. */
+  async #allow(disk: HomeDisk, adoption: Adoption): Promise<void> {
+    let allowed: readonly Writer[] = [];
+    for (;;) {
+      const writers = await this.#options.writersOf(adoption);
+      const extra = allowed.filter((writer) => !writers.includes(writer));
+      const missing = writers.filter((writer) => !allowed.includes(writer));
+      if (extra.length + missing.length === 0) return;
+      for (const writer of extra) await disk.revoke(writer);
+      for (const writer of missing) await disk.allow(writer);
+      allowed = writers;
+    }
   }
 
   /** A libvirt that is down must not keep the disk of a VM that is away from being served. */

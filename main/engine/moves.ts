@@ -95,6 +95,11 @@ export class Moves {
     return this.#starting.has(vm) || this.#inherited.has(vm) || this.#current(vm) !== undefined;
   }
 
+  /** False for a move that an earlier engine left and this one could not go on with yet. */
+  isTakenUp(vm: string): boolean {
+    return !this.#inherited.has(vm);
+  }
+
   /** @throws HomewardError `vm-busy`, `vm-away`, `not-ready`, `unknown-host`, `incompatible` …: nothing has happened then. */
   offload(vm: Vm, hostKey: string | undefined, asked: Asked): Promise<Move> {
     return this.exclusively(vm, async () => {

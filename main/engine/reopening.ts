@@ -1,7 +1,7 @@
 import { HomewardError } from '../../shared/errors.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import type { Finding } from '../../shared/rpc.ts';
-import { sentencesOf, VisitRecord } from '../migrate/index.ts';
+import { type LocalVm, sentencesOf, VisitRecord } from '../migrate/index.ts';
 import type { Fleet } from './fleet.ts';
 import type { Hosts, KnownHost } from './hosts.ts';
 import type { Journal } from './journal.ts';
@@ -75,8 +75,11 @@ export class Reopening {
       if (this.#shut.delete(uuid) && host !== undefined) hosts.meetAgain(host.fingerprint);
     } catch (thrown) {
       const why = sentencesOf(thrown);
-      if (this.#shut.get(uuid)?.why !== why) onFault('reopening a visit', thrown);
-      this.#shut.set(uuid, { visit, why });
+      const before = this.#shut.get(uuid)?.why;
+      if (before !== why) onFault('reopening a visit', thrown);
+      // That somebody is at work with the VM just now is not what keeps it shut.
+      const isBusy = thrown instanceof HomewardError && thrown.code === 'vm-busy';
+      this.#shut.set(uuid, { visit, why: isBusy && before !== undefined ? before : why });
       this.#tryLater(uuid, visit);
     }
   }
@@ -90,14 +93,17 @@ export class Reopening {
   /** Undefined where it need not be opened any more. @throws what keeps it shut */
   async #attempt(uuid: string, visit: string): Promise<KnownHost | undefined> {
     if (!this.#isThere(uuid, visit)) return undefined;
-    const vm = await this.#options.fleet.settled(uuid);
+    const { fleet, moves } = this.#options;
+    const vm = await fleet.settled(uuid);
+    // What may take long is done before the VM is kept from others.
+    const local = await fleet.local(vm);
     // At first nobody else is at work yet, and whoever asks for the VM to come home need not be sent away.
     return this.#shut.has(uuid)
-      ? this.#options.moves.exclusively(vm, () => this.#open(vm, visit))
-      : this.#open(vm, visit);
+      ? moves.exclusively(vm, () => this.#open(vm, visit, local))
+      : this.#open(vm, visit, local);
   }
 
-  async #open(vm: Vm, visit: string): Promise<KnownHost | undefined> {
+  async #open(vm: Vm, visit: string, local: LocalVm): Promise<KnownHost | undefined> {
     const { journal, fleet, hosts, visits } = this.#options;
     const { place, data } = journal.place(vm.uuid) ?? {};
     if (place?.kind !== 'away' || !this.#isThere(vm.uuid, visit)) return undefined;
@@ -108,7 +114,7 @@ export class Reopening {
       });
     }
     const host = hosts.need(place.host);
-    const visitLink = await visits.open(record.data, await fleet.local(vm), host.link);
+    const visitLink = await visits.open(record.data, local, host.link);
     fleet.follow(vm.uuid, () => visitLink.connection());
     return host;
   }

@@ -21,7 +21,10 @@ export class HomeGate {
   watch(run: MoveRun): void {
     const { uuid, connection } = this.#vm;
     this.#stopHearing ??= connection.onEvent((event) => {
-      if (event.kind !== 'lifecycle' || event.uuid !== uuid || event.event !== 'stopped') return;
+      // What happened while libvirt was not heard is told by nobody.
+      const isHeardAgain = event.kind === 'connection' && event.state === 'restored';
+      const isStopped = event.kind === 'lifecycle' && event.uuid === uuid && event.event === 'stopped';
+      if (!isHeardAgain && !isStopped) return;
       // Where it cannot be done now, the look that comes of it does.
       this.shut(run).catch(() => undefined);
     });

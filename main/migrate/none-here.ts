@@ -12,6 +12,7 @@ export async function needNoneHere({ connection, uuid, name, uri }: LocalVm): Pr
   // What else may be there is libvirt's to refuse, and is never taken for a VM that has arrived.
   if (seen !== 'running' && seen !== 'paused') return;
   throw new HomewardError('incompatible', `${name} was started here as well while it was away.`, {
-    hint: `Shut down the one here, then bring it home: virsh -c ${uri} shutdown ${name}`,
+    // One that is paused hears nobody.
+    hint: `Shut down the one here, then bring it home: virsh -c ${uri} ${seen === 'running' ? 'shutdown' : 'destroy'} ${name}`,
   });
 }

@@ -21,8 +21,10 @@ export interface DepartingVm {
   readonly host: string;
   /** Memory in use: about what has to cross to bring it home. */
   readonly bytes: number;
-  /** Bringing it home could not be begun a moment ago. */
-  readonly triedLately: boolean;
+  /** How often bringing it home has been tried since the departure began. */
+  readonly tries: number;
+  /** It is on its way home, and its move still needs the link for that. */
+  readonly isCrossing: boolean;
   /** The host it is on answers. */
   readonly reachable: boolean;
   /** It waits for this computer to be back, and needs nothing more. */
@@ -138,18 +140,16 @@ function actOn(vm: DepartingVm, signals: readonly Signal[], input: DepartureInpu
 
 /**
  * At each host one comes home at a time, the one with the least memory first: two that share a link are both late where each alone
- * would be in time. The others wait, which holds the lid as well.
+ * would be in time. The others wait, which holds the lid as well. One whose move fails, or comes to rest, is not waited for.
  */
 function oneByOne(acts: readonly VmAct[], vms: readonly DepartingVm[]): VmAct[] {
   const homeward = new Set(acts.filter(({ action }) => action === 'home').map(({ vm }) => vm));
-  const least = (one: DepartingVm, other: DepartingVm): number =>
-    Number(one.triedLately) - Number(other.triedLately) || one.bytes - other.bytes;
+  const least = (one: DepartingVm, other: DepartingVm): number => one.tries - other.tries || one.bytes - other.bytes;
   return acts.map((act, at) => {
     if (act.action !== 'home') return act;
     const atHost = vms.filter(({ host }) => host === vms[at]?.host);
     const first =
-      atHost.find(({ where }) => where === 'returning') ??
-      atHost.filter(({ uuid }) => homeward.has(uuid)).toSorted(least)[0];
+      atHost.find(({ isCrossing }) => isCrossing) ?? atHost.filter(({ uuid }) => homeward.has(uuid)).toSorted(least)[0];
     if (first === undefined || first.uuid === act.vm) return act;
     const { deadlineMs: _none, ...rest } = act;
     return {

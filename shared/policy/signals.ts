@@ -4,6 +4,8 @@ import { type Point, reachesInMs, slopePerS } from './trend.ts';
 
 /** Undocking or pulling a plug says something about the next minutes, not about the next hour. */
 const freshMs = 120_000;
+/** While it brings VMs home, which come one after the other. */
+const freshOnTheMoveMs = 600_000;
 const wifiWindowMs = 30_000;
 const batteryWindowMs = 10 * 60_000;
 /** A look a second is kept of Wi-Fi, one in ten seconds of the battery, whose service asks it twice a minute at most. */
@@ -47,7 +49,9 @@ type Since = { readonly [what in Lasting]?: number };
 
 export const nothingSeen: Memory = { readings: {}, since: {}, last: {}, wifi: [], battery: [] };
 
-export function look(before: Memory, readings: Readings, nowMs: number): Memory {
+/** @param isGoingOn whether what was seen before brings VMs home at this moment */
+export function look(before: Memory, readings: Readings, nowMs: number, isGoingOn = false): Memory {
+  const changeCountsMs = isGoingOn ? freshOnTheMoveMs : freshMs;
   const wifi = kept(before.wifi, readings.network?.wifiPercent, nowMs, wifiWindowMs, 0);
   const battery = kept(before.battery, readings.battery?.percent, nowMs, batteryWindowMs, batteryEveryMs);
   const was = before.readings;
@@ -61,7 +65,7 @@ export function look(before: Memory, readings: Readings, nowMs: number): Memory 
   /** Begins with a change, and is over when it is undone or old. */
   const changed = (what: Lasting, began: boolean, isSo: boolean): Since => {
     const since = began ? nowMs : before.since[what];
-    return isSo && since !== undefined && nowMs - since < freshMs ? { [what]: since } : {};
+    return isSo && since !== undefined && nowMs - since < changeCountsMs ? { [what]: since } : {};
   };
   const without = isUndocked(readings);
   const unplugged = readings.onMains === false;

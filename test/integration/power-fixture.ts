@@ -80,6 +80,7 @@ export function laptop(bed: PowerBed, { homeTakesMs = 1_500, pauseTakesMs = 0, d
     journal: { append: async () => undefined, places: () => [{ vm: vmUuid, place, data: undefined }] },
     moves: {
       underWay: () => moves,
+      isTakenUp: () => true,
       cancel: () => Promise.reject(new Error('nothing moves out')) as never,
       hurry: () => true,
       isMoving: () => moves.length > 0,

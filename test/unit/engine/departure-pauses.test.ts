@@ -84,6 +84,7 @@ async function laptop(uuids: readonly string[]) {
   const moves = {
     isMoving: (uuid: string) => busy.has(uuid) || running.has(uuid),
     underWay: () => [...running.values()],
+    isTakenUp: () => true,
     exclusively: async <T>({ uuid }: { uuid: string }, act: () => Promise<T>): Promise<T> => {
       if (moves.isMoving(uuid)) throw new HomewardError('vm-busy', 'It is already being moved.');
       busy.add(uuid);

@@ -36,6 +36,7 @@ function laptop(over: Partial<DepartureOptions> = {}, change: DepartureChange = 
     journal: { append: note('journal'), places: () => [{ vm: vmUuid, place: here.place, data: undefined }] },
     moves: {
       underWay: () => here.moves,
+      isTakenUp: () => true,
       isMoving: () => here.moves.length > 0,
       cancel: () => {
         did.push('cancel');
@@ -173,6 +174,7 @@ describe('leaving', () => {
       },
       moves: {
         underWay: () => [...moving].map((uuid) => homeward({ vm: uuid })),
+        isTakenUp: () => true,
         isMoving: (uuid) => moving.has(uuid),
         cancel: () => move(),
         hurry: () => true,
@@ -195,6 +197,51 @@ describe('leaving', () => {
     home.push(`${small}`, `${broken}`);
     await second(closed);
     expect(begun).toEqual([broken, small, large]);
+  });
+
+  it('lets the next come home where the move of the smallest fails again and again, later than it began', async () => {
+    const [small, large] = [1, 2].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
+    const begun: string[] = [];
+    const script = { nowS: 0, untilS: 0, failing: '' };
+    const { departure, second } = laptop({
+      fleet: {
+        list: () =>
+          [small, large].map((uuid, gib) => vm({ uuid: `${uuid}`, place: away, memoryBytes: (gib + 1) * MiB })),
+      },
+      journal: {
+        append: async () => undefined,
+        places: () => [small, large].map((uuid) => ({ vm: `${uuid}`, place: away, data: {} })),
+      },
+      moves: {
+        underWay: () => (script.nowS < script.untilS ? [homeward({ vm: script.failing })] : []),
+        isTakenUp: () => true,
+        isMoving: () => script.nowS < script.untilS,
+        cancel: () => move(),
+        hurry: () => true,
+      },
+      bringHome: async ({ uuid }) => {
+        begun.push(uuid);
+        Object.assign(script, { failing: uuid, untilS: script.nowS + 8 });
+      },
+    });
+    departure.sync();
+    for (; script.nowS < 30; script.nowS += 1) await second(closed);
+    expect(begun).toEqual([small, large, small, large]);
+  });
+
+  it('an undocking counts for as long as it brings VMs home, though it is old by then', async () => {
+    const { departure, here, second, done } = laptop();
+    departure.sync();
+    await second({ docked: true });
+    await second({ docked: false });
+    expect(done()).toContain('home');
+    here.moves = [homeward()];
+    for (let s = 0; s < 200; s += 1) await second({ docked: false });
+    expect(here.hurry).toMatchObject({ deadlineMs: 100_000 });
+    here.moves = [];
+    here.place = { kind: 'home' };
+    for (let s = 0; s < 3; s += 1) await second({ docked: false });
+    expect(departure.leaving()).not.toContain('is about to leave');
   });
 
   it('tries again every five seconds where that fails, and says why each time', async () => {

@@ -16,6 +16,8 @@ interface Scene {
   enter(phase: Phase): void;
   /** libvirt at home tells that a domain has ended. */
   stopped(uuid?: string): void;
+  /** libvirt at home is heard again. */
+  restored(): void;
   readonly listeners: ReadonlySet<LibvirtEventListener>;
 }
 
@@ -66,6 +68,9 @@ function scene(direction: Direction, ...states: readonly (DomainState | Error)[]
     enter: (phase) => {
       at.phase = phase;
     },
+    restored: () => {
+      for (const listener of listeners) listener({ kind: 'connection', state: 'restored' });
+    },
     stopped: (uuid = 'u') => {
       for (const listener of listeners) {
         listener({ kind: 'lifecycle', uuid, name: 'work', event: 'stopped', detail: 'destroyed' });
@@ -109,6 +114,12 @@ describe('a receiver that is forced off between two looks', () => {
   it('leaves nothing that could be started', async () => {
     const { did, stopped } = await looked(off);
     stopped();
+    await vi.waitFor(() => expect(did).toEqual(['revoke home']));
+  });
+
+  it('also where libvirt was not heard when it ended', async () => {
+    const { did, restored } = await looked(off);
+    restored();
     await vi.waitFor(() => expect(did).toEqual(['revoke home']));
   });
 

@@ -16,13 +16,13 @@ const home = (state: DomainState | Error): LocalVm =>
     },
   }) as unknown as LocalVm;
 
-it.each<DomainState>([
-  { state: 'running', reason: 'running-booted' },
-  { state: 'paused', reason: 'paused-user' },
-])('a VM does not come home to one that was started there: %o', async (state) => {
+it.each<[DomainState, string]>([
+  [{ state: 'running', reason: 'running-booted' }, 'shutdown'],
+  [{ state: 'paused', reason: 'paused-user' }, 'destroy'],
+])('a VM does not come home to one that was started there: %o', async (state, command) => {
   await expect(needNoneHere(home(state))).rejects.toMatchObject({
     code: 'incompatible',
-    hint: expect.stringContaining('virsh -c qemu:///session shutdown work'),
+    hint: expect.stringContaining(`virsh -c qemu:///session ${command} work`),
   });
 });
 

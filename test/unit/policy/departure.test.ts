@@ -10,7 +10,8 @@ const work: DepartingVm = {
   cancellable: false,
   host: 'tower',
   bytes: 1,
-  triedLately: false,
+  tries: 0,
+  isCrossing: false,
   reachable: true,
   paused: false,
   pausedThere: false,
@@ -121,11 +122,12 @@ describe('what is done when this computer is about to leave', () => {
     expect(decided.acts[0]).not.toHaveProperty('deadlineMs');
     expect(decided.guard.action).toBe('hold');
     // On its way already, whoever began that.
-    expect(actions({ ...large, where: 'returning' }, small)).toEqual(['stay', 'wait']);
+    expect(actions({ ...large, where: 'returning', isCrossing: true }, small)).toEqual(['stay', 'wait']);
     expect(actions(large, { ...small, host: 'desk' })).toEqual(['home', 'home']);
-    // One that cannot come home keeps nobody waiting, nor does one that could not a moment ago.
+    // One that cannot come home keeps nobody waiting, nor does one whose move failed, or rests half-way.
+    expect(actions({ ...large, where: 'returning' }, small)).toEqual(['stay', 'home']);
     expect(actions(large, { ...small, paused: true })).toEqual(['home', 'stay']);
-    expect(actions(large, { ...small, triedLately: true })).toEqual(['home', 'wait']);
+    expect(actions(large, { ...small, tries: 1 })).toEqual(['home', 'wait']);
     expect(decide([lid], { vms: [large, small], nowMs: 300_000 }).acts.map(({ action }) => action)).toEqual([
       'pause',
       'pause',
@@ -147,7 +149,7 @@ describe('what is done when this computer is about to leave', () => {
             if (action !== 'home') continue;
             const begun = vms.find(({ uuid }) => uuid === vm) ?? work;
             endsS.set(vm, s + begun.bytes);
-            vms = vms.map((other) => (other === begun ? { ...other, where: 'returning' } : other));
+            vms = vms.map((other) => (other === begun ? { ...other, where: 'returning', isCrossing: true } : other));
           }
           for (const one of vms)
             expect(vms.filter(({ host, where }) => where === 'returning' && host === one.host).length).toBeLessThan(2);
@@ -249,7 +251,8 @@ describe('what is done when this computer is about to leave', () => {
       cancellable: fc.boolean(),
       host: fc.constantFrom('tower', 'desk'),
       bytes: fc.nat(),
-      triedLately: fc.boolean(),
+      tries: fc.nat(),
+      isCrossing: fc.boolean(),
       reachable: fc.boolean(),
       paused: fc.boolean(),
       pausedThere: fc.boolean(),
