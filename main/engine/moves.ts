@@ -16,7 +16,6 @@ import {
   type MoveSink,
   needNoneHere,
   parseMoveData,
-  sentencesOf,
   VisitRecord,
 } from '../migrate/index.ts';
 import { bootId } from '../process/index.ts';
@@ -24,6 +23,7 @@ import { endedUnknown, takeBack } from './ended-visit.ts';
 import type { Fleet } from './fleet.ts';
 import { goOn } from './go-on.ts';
 import type { Hosts, KnownHost } from './hosts.ts';
+import { InheritedMoves } from './inherited-moves.ts';
 import type { Journal } from './journal.ts';
 import type { Planner } from './planner.ts';
 import type { Visits } from './visits.ts';
@@ -67,28 +67,24 @@ const takenUp: Terms = {
   hurry: undefined,
 };
 
-const takeUpAgainMs = 5_000;
-
 /** Every move under way: begun, watched, cancelled, and after a crash taken up again. */
 export class Moves {
   readonly #options: MovesOptions;
   /** By VM: a VM makes one move at a time. */
   readonly #runs = new Map<string, MoveRun>();
   readonly #starting = new Set<string>();
-  /** Left unfinished by an earlier engine and not yet taken up: such a VM is busy from the first moment on. */
-  readonly #inherited: Map<string, Move>;
-  /** By VM: why its move could not be taken up, in sentences. */
-  readonly #notTakenUp = new Map<string, string>();
+  readonly #inherited: InheritedMoves;
 
   constructor(options: MovesOptions) {
     this.#options = options;
-    this.#inherited = new Map(options.journal.openMoves().map(({ move }) => [move.vm, move]));
+    const { journal, onFault } = options;
+    this.#inherited = new InheritedMoves({ journal, onFault, takeUp: (move, stored) => this.#takeUp(move, stored) });
   }
 
   /** Moves not yet over. */
   underWay(): readonly Move[] {
     const running = [...this.#runs.values()].map((run) => run.move).filter((move) => !isOver(move.phase));
-    return [...this.#inherited.values(), ...running];
+    return [...this.#inherited.list(), ...running];
   }
 
   isMoving(vm: string): boolean {
@@ -174,7 +170,7 @@ export class Moves {
    * @throws HomewardError `vm-busy` where it is being moved; what `act` throws
    */
   async exclusively<T>(vm: Pick<Vm, 'name' | 'uuid'>, act: () => Promise<T>): Promise<T> {
-    this.#needTakenUp(vm);
+    this.#inherited.needNone(vm);
     if (this.isMoving(vm.uuid)) {
       throw new HomewardError('vm-busy', `${vm.name} is already being moved.`, {
         hint: `See it with: homeward status; or stop it with: homeward cancel ${vm.name}`,
@@ -191,9 +187,7 @@ export class Moves {
   /** The move in its end state. @throws HomewardError `bad-input` */
   async wait(id: string): Promise<Move> {
     for (const run of this.#runs.values()) if (run.move.id === id) return run.ended;
-    while ([...this.#inherited.values()].some((move) => move.id === id)) {
-      await new Promise((resolve) => setTimeout(resolve, takeUpAgainMs / 10));
-    }
+    await this.#inherited.takenUp(id);
     for (const run of this.#runs.values()) if (run.move.id === id) return run.ended;
     const known = this.#options.journal.move(id);
     if (known === undefined)
@@ -222,7 +216,7 @@ export class Moves {
    * @throws HomewardError `vm-busy` where the host answers, the move ends without it, or it was not taken up yet
    */
   async giveUp(vm: Vm): Promise<void> {
-    this.#needTakenUp(vm);
+    this.#inherited.needNone(vm);
     const run = this.#current(vm.uuid);
     if (run === undefined) return;
     if (this.#options.hosts.linkTo(run.move.host)?.state === 'up') {
@@ -242,26 +236,10 @@ export class Moves {
 
   /** Finishes the moves that another engine left unfinished (I3). */
   recover(): void {
-    for (const { move, data } of this.#options.journal.openMoves()) {
-      // One that a person has begun meanwhile is nobody's to take up.
-      if (this.#inherited.has(move.vm)) void this.#takeUpAtLast(move, data);
-    }
+    this.#inherited.recover();
   }
 
-  /** libvirt may still be starting, as after a reboot: tried until it is there. */
-  async #takeUpAtLast(move: Move, stored: unknown): Promise<void> {
-    for (;;) {
-      try {
-        return await this.#takeUp(move, stored);
-      } catch (thrown) {
-        this.#notTakenUp.set(move.vm, sentencesOf(thrown));
-        this.#options.onFault(`taking up the move of ${move.vmName}`, thrown);
-        await new Promise((resolve) => setTimeout(resolve, takeUpAgainMs));
-      }
-    }
-  }
-
-  async #takeUp(move: Move, stored: unknown): Promise<void> {
+  async #takeUp(move: Move, stored: unknown): Promise<MoveRun> {
     const data = parseMoveData(stored);
     if (data === undefined) {
       throw new HomewardError('damaged-file', `What was written of ${move.vmName}'s last move cannot be read.`, {
@@ -274,9 +252,7 @@ export class Moves {
     const run = await this.#build(move, data, local, host, takenUp);
     if (this.#options.journal.place(move.vm)?.place.kind === 'away')
       await this.#follow(move.vm, data.record, local, host);
-    this.#inherited.delete(move.vm);
-    this.#notTakenUp.delete(move.vm);
-    run.post({ kind: 'engine-restarted' });
+    return run;
   }
 
   /** What the VM does is seen where it is. */
@@ -420,21 +396,8 @@ export class Moves {
     return run === undefined || isOver(run.move.phase) ? undefined : run;
   }
 
-  /** An earlier engine's move can neither be ended nor hurried before it is taken up. @throws HomewardError `vm-busy` */
-  #needTakenUp({ name, uuid }: Pick<Vm, 'name' | 'uuid'>): void {
-    if (!this.#inherited.has(uuid)) return;
-    const why = this.#notTakenUp.get(uuid);
-    throw new HomewardError(
-      'vm-busy',
-      `${name} was being moved when Homeward last ended, and that move is not taken up yet.`,
-      {
-        hint: why ?? 'Try again in a moment; see: homeward status',
-      },
-    );
-  }
-
   #need(vm: Vm): MoveRun {
-    this.#needTakenUp(vm);
+    this.#inherited.needNone(vm);
     const run = this.#current(vm.uuid);
     if (run === undefined) {
       throw new HomewardError('bad-input', `${vm.name} is not being moved.`, {
