@@ -161,6 +161,7 @@ export class Departure {
       signals,
       settings: settings.current.departure,
       metered: this.#memory.readings.network?.metered === true,
+      lidLocksScreen: this.#memory.readings.lidLocksScreen,
       sleeplessLid: this.#sleep?.isMissing === true ? this.#sleep.lid : undefined,
       vms,
     });

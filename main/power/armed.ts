@@ -3,7 +3,7 @@ import { Bus } from '../bus/index.ts';
 import { atMost } from './at-most.ts';
 import { externalDisplays } from './displays.ts';
 import { monitorRoutes, readRoutes } from './ip-monitor.ts';
-import { isLidIgnored, lidTakenBy } from './lid.ts';
+import { doesLidLockScreen, isLidIgnored, lidTakenBy } from './lid.ts';
 import { type ListedLock, Logind, type LogindState, onLogindChange, onLogindOwner, readLocks } from './logind.ts';
 import { onNetworkManagerChange, onNetworkManagerOwner, readNetworkManager } from './network-manager.ts';
 import { Source } from './source.ts';
@@ -184,6 +184,7 @@ export class Armed {
     this.#options.onReadings({
       lidClosed: logind?.lidClosed,
       lidIgnored,
+      lidLocksScreen: logind && doesLidLockScreen(logind),
       docked: logind?.docked,
       externalDisplays: this.#displays.valueAt(nowMs),
       onMains: upower?.onMains ?? logind?.onMains,

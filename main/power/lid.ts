@@ -1,8 +1,14 @@
 import { who } from './inhibitor.ts';
 import type { ListedLock, LogindState } from './logind.ts';
 
-/** HandleLidSwitch and its kind (logind.conf(5)) of which this computer neither sleeps nor ends. */
-const staysAwake: readonly (string | undefined)[] = ['ignore', 'lock', 'secure-attention-key'];
+/** HandleLidSwitch and its kind (logind.conf(5)): the user has to log in again, and that is all. */
+const locksScreen: readonly (string | undefined)[] = ['lock', 'secure-attention-key'];
+/** Those of which this computer neither sleeps nor ends. */
+const staysAwake = [...locksScreen, 'ignore'];
+
+export function doesLidLockScreen({ lidAction }: LogindState): boolean {
+  return locksScreen.includes(lidAction);
+}
 
 /** Another program that has taken the lid from logind, and decides itself what closing it does. */
 export function lidTakenBy(locks: readonly ListedLock[]): string | undefined {

@@ -65,6 +65,8 @@ export interface Readings {
   readonly lidClosed?: boolean | undefined;
   /** A closed lid, as things are, dock included, neither suspends nor ends this computer. */
   readonly lidIgnored?: boolean | undefined;
+  /** Closing the lid only locks the screen, as logind is set now: a lock on the lid would keep it from that. */
+  readonly lidLocksScreen?: boolean | undefined;
   /** In a dock, or with an external display, as logind sees it. */
   readonly docked?: boolean | undefined;
   /** Connected displays that are not built in. */

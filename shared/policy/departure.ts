@@ -43,6 +43,8 @@ export interface DepartureInput {
   readonly signals: readonly Signal[];
   readonly settings: DepartureSettings;
   readonly metered: boolean;
+  /** All that closing the lid does, unless it is held. */
+  readonly lidLocksScreen?: boolean | undefined;
   /** The closed lid, as `signalKey`, that was let go and put nothing to sleep. */
   readonly sleeplessLid?: string | undefined;
   readonly vms: readonly DepartingVm[];
@@ -205,12 +207,20 @@ function leftMs(signals: readonly Signal[], { settings, nowMs }: DepartureInput)
   return ends.length === 0 ? undefined : Math.min(...ends) - nowMs;
 }
 
-function guardOf(acts: readonly VmAct[], { settings, sleeplessLid, vms }: DepartureInput): Departure['guard'] {
+function guardOf(
+  acts: readonly VmAct[],
+  { settings, lidLocksScreen, sleeplessLid, vms }: DepartureInput,
+): Departure['guard'] {
   const resting = vms.filter(rests).map(({ uuid }) => uuid);
   const busy = acts.filter(({ vm, action }) => action !== 'pause' && !resting.includes(vm));
   if (acts.length === 0) return { action: 'release', reason: 'Every VM is at home.' };
   if (!settings.lid.on)
     return { action: 'release', reason: 'Closing the lid is not to be waited for; that is switched off.' };
+  if (lidLocksScreen === true)
+    return {
+      action: 'release',
+      reason: 'Closing the lid only locks the screen, and does that also while a VM is away.',
+    };
   // Held again, it would keep this computer awake for good should whoever else holds it let it go.
   if (sleeplessLid !== undefined)
     return {

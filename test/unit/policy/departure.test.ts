@@ -178,6 +178,11 @@ describe('what is done when this computer is about to leave', () => {
     expect(only([lid, sleep], {}, sleepless)).toMatchObject({ act: { action: 'pause' }, wake: false });
   });
 
+  test('a lid that locks the screen is not held, which would keep it from that', () => {
+    expect(only([], {}, { lidLocksScreen: true }).guard.action).toBe('release');
+    expect(only([], {}, { lidLocksScreen: false }).guard.action).toBe('hold');
+  });
+
   test('paused at a host that does not answer, it needs nothing: the lid is let go at once, and nobody is woken for it', () => {
     const there = { pausedThere: true, reachable: false };
     for (const signals of [[lid], [sleep], []])

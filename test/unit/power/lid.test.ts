@@ -69,6 +69,9 @@ describe('what logind is set to do about the lid', () => {
     onTestFinished(() => power.watch(false));
     await power.watch(true);
     await vi.waitFor(() => expect(readings.at(-1)).toMatchObject({ lidClosed: true }), { timeout: 4_000 });
+    const { lid, onMains, docked } = standIn.settings;
+    const set = standIn.docked ? docked : standIn.onMains && onMains !== '' ? onMains : lid;
+    expect(readings.at(-1)?.lidLocksScreen).toBe(set === 'lock');
     const signals = signalsOf(look(nothingSeen, readings.at(-1) ?? {}, 0));
     expect(signals.map(({ trigger }) => trigger)).toEqual(leaves ? ['lid'] : []);
   });
