@@ -15,6 +15,7 @@ import {
   MoveRun,
   type MoveSink,
   needNoneHere,
+  needWhole,
   parseMoveData,
   VisitRecord,
 } from '../migrate/index.ts';
@@ -108,6 +109,7 @@ export class Moves {
       const host = this.#options.hosts.usable(hostKey);
       const plan = await this.#possible(vm, 'out', host);
       const local = await this.#options.fleet.local(vm);
+      await needWhole(local.connection, vm);
       const homeXml = await local.connection.domainXml(vm.uuid, { migratable: true });
       const record: VisitRecord = {
         visit: randomBytes(16).toString('hex'),
@@ -148,12 +150,11 @@ export class Moves {
       await needNoneHere(local);
       await this.#options.fleet.putBack(vm);
       const place = this.#options.journal.place(vm.uuid)?.place;
+      // It may be shut still, where this engine could not open it when it started.
+      const visitLink = await this.#options.visits.open(this.#recordOf(vm), local, host.link);
       // Paused while this computer was away, it would be so at home.
-      if (place?.kind === 'away' && place.pausedSince !== undefined) {
-        // It may be shut still, where this engine could not open it when it started.
-        await this.#options.visits.open(this.#recordOf(vm), local, host.link);
-        await goOn(this.#options, vm.uuid, place);
-      }
+      if (place?.kind === 'away' && place.pausedSince !== undefined) await goOn(this.#options, vm.uuid, place);
+      await needWhole(await visitLink.connection(), vm);
       const plan = await this.#possible(vm, 'home', host);
       const { deadlineMs, hurry } = asked;
       const left = (ms: number): number => Math.max(0, ms - (performance.now() - askedMs));

@@ -5,4 +5,5 @@ export { MoveRun, type MoveSink } from './move-run.ts';
 export { needNoneHere } from './none-here.ts';
 export { isInPostCopy, see } from './seen.ts';
 export { VisitLink } from './visit-link.ts';
+export { needWhole } from './whole.ts';
 export { inWords, sentencesOf } from './words.ts';

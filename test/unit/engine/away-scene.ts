@@ -6,7 +6,7 @@ import { type Journal, openJournal } from '../../../main/engine/journal.ts';
 import { Moves } from '../../../main/engine/moves.ts';
 import { Restarts } from '../../../main/engine/restart-here.ts';
 import { VisitKeeper } from '../../../main/engine/visit-keeper.ts';
-import type { Connection } from '../../../main/libvirt/index.ts';
+import type { Connection, DomainState } from '../../../main/libvirt/index.ts';
 import type { LocalVm, VisitLink } from '../../../main/migrate/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
 import type { Move } from '../../../shared/model/move.ts';
@@ -45,6 +45,8 @@ export interface Given {
   /** Whether the domain at home is running. */
   readonly startedByItself?: boolean;
   readonly isMoving?: () => boolean;
+  /** What the host's libvirt says of the VM. */
+  readonly reason?: DomainState['reason'];
   /** How a wanted move home ends. */
   readonly moveEnds?: Partial<Move>;
 }
@@ -153,15 +155,16 @@ function sceneOver(journal: Journal, host: KnownHost, done: string[], given: Giv
     },
   };
   let known = true;
+  const there = {
+    state: async () => ({ state: 'paused', reason: given.reason ?? 'paused-user' }),
+    resume: async () => void done.push('go on'),
+  } as unknown as Connection;
   const visits = {
     open: async ({ visit: opened }: { readonly visit: string }) => {
       done.push(`open ${opened}`);
-      return {} as VisitLink;
+      return { connection: async () => there } as VisitLink;
     },
-    connection: async () => {
-      const there = { state: async () => ({ state: 'paused' }), resume: async () => void done.push('go on') };
-      return there as unknown as Connection;
-    },
+    connection: async () => there,
     has: (which: string) => known && which === away.visit,
     end: async (ended: string) => {
       known = false;

@@ -254,7 +254,16 @@ describe('bringing home a VM that has ended', () => {
   it('one that runs is moved', async () => {
     const { moves, done } = await awayScene(() => [{ state: 'running' }]);
     await expect(moves.home(vm({ place: away }), asked)).rejects.toThrow('planned');
-    expect(done).toEqual([]);
+    expect(done).toEqual([`open ${visit}`]);
+  });
+
+  it('one that libvirt holds for half-way gone since its switch failed is not, and what to do is said', async () => {
+    const { moves } = await awayScene(() => [{ state: 'running' }], { reason: 'running-postcopy-failed' });
+    await expect(moves.home(vm({ place: away }), asked)).rejects.toMatchObject({
+      code: 'incompatible',
+      message: expect.stringContaining('only after it was shut down'),
+      hint: expect.stringContaining('Shut work down from inside'),
+    });
   });
 
   it('one that was started here as well, on another disk, is not: it would be taken for the one that came home', async () => {
