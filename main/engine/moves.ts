@@ -17,7 +17,7 @@ import {
   needNoneHere,
   needWhole,
   parseMoveData,
-  VisitRecord,
+  type VisitRecord,
 } from '../migrate/index.ts';
 import { bootId } from '../process/index.ts';
 import { endedUnknown, takeBack } from './ended-visit.ts';
@@ -27,6 +27,7 @@ import type { Hosts, KnownHost } from './hosts.ts';
 import { InheritedMoves } from './inherited-moves.ts';
 import type { Journal } from './journal.ts';
 import type { Planner } from './planner.ts';
+import { visitDamaged, visitRecordOf } from './visit-record.ts';
 import type { Visits } from './visits.ts';
 
 export interface MovesOptions {
@@ -44,9 +45,6 @@ export interface MovesOptions {
   readonly onEnded: (host: KnownHost) => void;
   readonly onFault: (what: string, thrown: unknown) => void;
 }
-
-export const visitDamaged =
-  'Its disk is at home, whatever became of the VM: shut it down from inside. See: homeward doctor';
 
 export interface Asked {
   readonly by: Move['askedBy'];
@@ -151,14 +149,14 @@ export class Moves {
       await this.#options.fleet.putBack(vm);
       const place = this.#options.journal.place(vm.uuid)?.place;
       // It may be shut still, where this engine could not open it when it started.
-      const visitLink = await this.#options.visits.open(this.#recordOf(vm), local, host.link);
+      const visitLink = await this.#options.visits.open(visitRecordOf(this.#options.journal, vm), local, host.link);
       // Paused while this computer was away, it would be so at home.
       if (place?.kind === 'away' && place.pausedSince !== undefined) await goOn(this.#options, vm.uuid, place);
       await needWhole(await visitLink.connection(), vm);
       const plan = await this.#possible(vm, 'home', host);
       const { deadlineMs, hurry } = asked;
       const left = (ms: number): number => Math.max(0, ms - (performance.now() - askedMs));
-      return this.#run(vm, 'home', host, this.#recordOf(vm), local, plan, {
+      return this.#run(vm, 'home', host, visitRecordOf(this.#options.journal, vm), local, plan, {
         ...asked,
         deadlineMs: deadlineMs === undefined ? undefined : left(deadlineMs),
         hurry: hurry && { ...hurry, deadlineMs: left(hurry.deadlineMs) },
@@ -380,16 +378,6 @@ export class Moves {
       });
     }
     return plan;
-  }
-
-  #recordOf(vm: Vm): VisitRecord {
-    const record = VisitRecord.safeParse(this.#options.journal.place(vm.uuid)?.data);
-    if (!record.success) {
-      throw new HomewardError('damaged-file', `What was written of ${vm.name}'s visit cannot be read.`, {
-        hint: visitDamaged,
-      });
-    }
-    return record.data;
   }
 
   #current(vm: string): MoveRun | undefined {

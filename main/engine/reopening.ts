@@ -1,11 +1,12 @@
 import { HomewardError } from '../../shared/errors.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import type { Finding } from '../../shared/rpc.ts';
-import { type LocalVm, sentencesOf, VisitRecord } from '../migrate/index.ts';
+import { type LocalVm, sentencesOf } from '../migrate/index.ts';
 import type { Fleet } from './fleet.ts';
 import type { Hosts, KnownHost } from './hosts.ts';
 import type { Journal } from './journal.ts';
-import { type Moves, visitDamaged } from './moves.ts';
+import type { Moves } from './moves.ts';
+import { visitRecordOf } from './visit-record.ts';
 import type { Visits } from './visits.ts';
 
 export interface ReopeningOptions {
@@ -105,16 +106,11 @@ export class Reopening {
 
   async #open(vm: Vm, visit: string, local: LocalVm): Promise<KnownHost | undefined> {
     const { journal, fleet, hosts, visits } = this.#options;
-    const { place, data } = journal.place(vm.uuid) ?? {};
+    const place = journal.place(vm.uuid)?.place;
     if (place?.kind !== 'away' || !this.#isThere(vm.uuid, visit)) return undefined;
-    const record = VisitRecord.safeParse(data);
-    if (!record.success) {
-      throw new HomewardError('damaged-file', `What was written of ${vm.name}'s visit cannot be read.`, {
-        hint: visitDamaged,
-      });
-    }
+    const record = visitRecordOf(journal, vm);
     const host = hosts.need(place.host);
-    const visitLink = await visits.open(record.data, local, host.link);
+    const visitLink = await visits.open(record, local, host.link);
     fleet.follow(vm.uuid, () => visitLink.connection());
     return host;
   }
