@@ -1,10 +1,8 @@
-import type { Move, Phase } from '../../shared/model/move.ts';
+import { isUndecided } from '../../shared/machine/move-machine.ts';
+import type { Move } from '../../shared/model/move.ts';
 import type { Vm } from '../../shared/model/vm.ts';
 import type { DepartingVm } from '../../shared/policy/departure.ts';
 import type { PlaceRecord } from './journal.ts';
-
-/** The phases in which memory crosses, or is about to. */
-const crossing: readonly Phase[] = ['planned', 'preparing', 'copying', 'postcopy', 'recovering'];
 
 interface Seen {
   readonly vms: readonly Vm[];
@@ -49,7 +47,8 @@ export function departing(seen: Seen): DepartingVm[] {
       ...common(vm, host),
       name: vmName,
       where: direction === 'out' ? 'leaving' : 'returning',
-      isCrossing: direction === 'home' && crossing.includes(phase) && isTakenUp(vm),
+      // One that is paused waits for the link; one that is decided has crossed.
+      isCrossing: direction === 'home' && isUndecided(phase) && phase !== 'paused' && isTakenUp(vm),
       cancellable,
     }),
   );
