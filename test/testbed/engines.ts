@@ -39,6 +39,8 @@ export class BedEngine {
     const process = await host.spawn('node', args, options.env === undefined ? {} : { env: options.env });
     process.child.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString()));
     process.child.stdout?.resume();
+    // A crash in native code leaves no word of its own.
+    void process.exited.then(({ code, signal }) => log.push(`(the engine’s process has ended: ${signal ?? code})\n`));
     const socketFile = join(host.env['XDG_RUNTIME_DIR'] ?? '', 'homeward/engine.sock');
     const moves: Move[] = [];
     const decisions: Decision[] = [];
@@ -106,10 +108,15 @@ export class BedEngine {
   /** Resolves with what `look` gives once it gives something; polls, since tests must not trust events alone. */
   async until<T>(what: string, timeoutMs: number, look: () => Promise<T | undefined>): Promise<T> {
     const deadline = performance.now() + timeoutMs;
+    let cause: unknown;
     for (;;) {
-      const found = await look().catch(() => undefined);
+      const found = await look().catch((thrown: unknown) => {
+        cause = thrown;
+        return undefined;
+      });
       if (found !== undefined) return found;
-      if (performance.now() > deadline) throw new Error(`Waited in vain for ${what}.\n${this.log.slice(-3_000)}`);
+      if (performance.now() > deadline)
+        throw new Error(`Waited in vain for ${what}.\n${this.log.slice(-3_000)}`, { cause });
       await sleep(100);
     }
   }
