@@ -107,7 +107,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     onFault,
   });
   const awayVms = new AwayVms({ monitor, journal, adoptions });
-  const fleet = new Fleet({ monitor, journal, adoptions, settings, services, awayVms });
+  const fleet = new Fleet({ monitor, journal, adoptions, settings, services, awayVms, peers });
   const visits = new Visits(libvirt, paths.runtimeFolder);
 
   const onChange = (): void => server?.statusChanged();

@@ -1,8 +1,9 @@
 import { HomewardError } from '../../shared/errors.ts';
-import type { Level, Vm } from '../../shared/model/vm.ts';
+import type { Level, Place, Vm } from '../../shared/model/vm.ts';
 import { type Connection, LibvirtError, libvirtErrorCode, readDomain } from '../libvirt/index.ts';
 import { type LocalVm, VisitRecord } from '../migrate/index.ts';
 import type { Monitor } from '../monitor/index.ts';
+import type { PeerStore } from '../trust/index.ts';
 import type { AdoptionStore } from './adoption-store.ts';
 import type { AwayVms } from './away-vms.ts';
 import type { HomeServices } from './home-services.ts';
@@ -16,6 +17,7 @@ export interface FleetOptions {
   readonly adoptions: AdoptionStore;
   readonly settings: SettingsStore;
   readonly services: Pick<HomeServices, 'refresh'>;
+  readonly peers: Pick<PeerStore, 'get'>;
 }
 
 const settleMs = 15_000;
@@ -32,7 +34,7 @@ export class Fleet {
     const { monitor, journal, adoptions, settings, awayVms } = this.#options;
     const defined = monitor.vms();
     return [...defined, ...awayVms.undefinedHere(defined)].map((seen): Vm => {
-      const place = journal.place(seen.uuid)?.place ?? { kind: 'home' };
+      const place = this.#place(seen.uuid);
       const adopted = adoptions.isReady(seen.uuid);
       const sample = monitor.samples(seen.uuid).at(-1);
       const wish = journal.wish(seen.uuid);
@@ -53,6 +55,13 @@ export class Fleet {
         ...(troubles.length === 0 ? {} : { awayTroubles: troubles }),
       };
     });
+  }
+
+  /** Under the name that its host has by now. */
+  #place(uuid: string): Place {
+    const place = this.#options.journal.place(uuid)?.place ?? { kind: 'home' };
+    if (place.kind !== 'away') return place;
+    return { ...place, hostName: this.#options.peers.get(place.host, 'host')?.name ?? place.hostName };
   }
 
   /** @throws HomewardError `unknown-vm`, `bad-input` where two VMs share the name. */

@@ -19,7 +19,12 @@ async function fleetOf(
   {
     defined = unused,
     data,
-  }: { defined?: () => Promise<string>; data?: NonNullable<ReturnType<Journal['place']>>['data'] } = {},
+    hostNamed,
+  }: {
+    hostNamed?: string;
+    defined?: () => Promise<string>;
+    data?: NonNullable<ReturnType<Journal['place']>>['data'];
+  } = {},
 ): Promise<{ fleet: Fleet; adoptions: AdoptionStore }> {
   const folder = await tempFolder();
   const adoptions = await AdoptionStore.open(`${folder}/vms`);
@@ -38,6 +43,12 @@ async function fleetOf(
     adoptions,
     settings: await openSettings(`${folder}/settings.json`),
     services: { refresh: unused },
+    peers: {
+      get: (fingerprint, role) =>
+        hostNamed === undefined
+          ? undefined
+          : { fingerprint, role, name: hostNamed, pairedAt: '2026-11-20T10:00:00.000Z' },
+    },
   });
   return { fleet, adoptions };
 }
@@ -68,6 +79,18 @@ describe('which VM is meant', () => {
     expect(() => fleet.need('work')).toThrow(
       expect.objectContaining({ code: 'bad-input', hint: expect.stringContaining(otherUuid) }),
     );
+  });
+});
+
+describe('where a VM is', () => {
+  it('is told under the name its host has now', async () => {
+    const { fleet } = await fleetOf([{}], { hostNamed: 'spire' });
+    expect(fleet.need('work').place).toEqual({ ...away, hostName: 'spire' });
+  });
+
+  it('is told under the name it had, where its pairing is gone', async () => {
+    const { fleet } = await fleetOf([{}]);
+    expect(fleet.need('work').place).toEqual(away);
   });
 });
 
