@@ -7,7 +7,7 @@ import { findVisit, parseLease, parseSize, parseWhole } from '../choose.ts';
 import { asks, type Context, does, type Outcome, withEngine } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { onInterrupts } from '../interrupts.ts';
-import { compareCode } from './pair.ts';
+import { compareCode, personTimeoutMs } from './pair.ts';
 
 interface HostOptions {
   readonly port?: string;
@@ -16,9 +16,6 @@ interface HostOptions {
   readonly maxVcpus?: string;
   readonly lease?: string;
 }
-
-/** The person at the other computer has to look, compare and type. */
-const personTimeoutMs = 10 * 60_000;
 
 export function addHost(program: Command): void {
   const host = program.command('host').description('let VMs of your other computers run on this one');

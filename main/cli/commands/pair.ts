@@ -8,7 +8,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { hostTable } from './hosts.ts';
 
 /** The person at the other computer has to look, compare and type. */
-const personTimeoutMs = 10 * 60_000;
+export const personTimeoutMs = 10 * 60_000;
 
 interface PairOptions {
   readonly yesIfCode?: string;

@@ -1,4 +1,5 @@
 /** Which cases a run plays: every moment times every fault, in an order that the seed alone decides. Pure. */
+import { randomFrom } from '../../random.ts';
 import { type FaultName, faultNames, faults } from './faults.ts';
 import { directionOf, type Moment } from './moments.ts';
 
@@ -13,17 +14,6 @@ export const nameOf = ({ moment, fault }: Case): string =>
 
 export function allCases(): readonly Case[] {
   return faultNames.flatMap((fault) => faults[fault].moments.map((moment): Case => ({ moment, fault })));
-}
-
-/** Numbers from 0 to below 1 that the seed alone decides (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /**

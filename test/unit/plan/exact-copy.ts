@@ -2,6 +2,7 @@
  * A guest's memory page by page, a writer, a balloon and a link, and QEMU's rounds over them: what really comes of a way to
  * make a move. Nothing here is shared with the planner's model but what QEMU aims at.
  */
+import { randomFrom } from '../../random.ts';
 
 export interface Guest {
   readonly pages: number;
@@ -44,17 +45,6 @@ export interface Came {
 const downtimeLimitMs = 300;
 const flipMs = 200;
 
-/** Numbers between 0 and 1, the same each time (mulberry32). */
-export function random(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 /**
  * Runs it to its end, or to `patienceMs`.
  * @param rate bytes per ms, at a time in ms
@@ -67,7 +57,7 @@ export function simulate(
   patienceMs: number,
   look?: Look,
 ): Came {
-  const memory = new Memory(guest, random(seed));
+  const memory = new Memory(guest, randomFrom(seed));
   const { shrinking } = way;
   let bytes = 0;
   let atMs = way.setupMs;

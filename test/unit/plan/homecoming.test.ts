@@ -10,7 +10,8 @@ import {
   pauseLeadMs,
   setupMs,
 } from '../../../shared/plan/ways.ts';
-import { type Came, type Guest, random, simulate, type Way } from './exact-copy.ts';
+import { randomFrom } from '../../random.ts';
+import { type Came, type Guest, simulate, type Way } from './exact-copy.ts';
 
 const MiB = 1024 * 1024;
 const cases = 2_000;
@@ -212,7 +213,7 @@ describe('the plan of a move, against every way there is, page by page', () => {
       const plan = one.facts.deadlineMs === undefined ? undefined : planMove(one.facts);
       const chosen = plan === undefined ? undefined : optionOf(one, plan);
       if (plan === undefined || chosen === undefined) return [];
-      const next = random(index);
+      const next = randomFrom(index);
       const normal = Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
       const came = run(one, chosen, linkIn(one, Math.exp(linkSpread * normal), 10_000 + 20_000 * next()));
       const made = isInTime(one, chosen, came) && next() < holds(one.facts.linkStableMs, came.totalMs);
