@@ -180,10 +180,9 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
   return inWordsAll(handlers);
 }
 
-async function beginPairing({ identity, desk, hosts }: Rooms, host: Host) {
+async function beginPairing({ identity, desk }: Rooms, host: Host) {
   // One that lost its list of pairings may have a VM of ours, for which this pairing has to stay until the new one replaces it.
-  const isForgotten = host.fingerprint !== undefined && hosts.linkTo(host.fingerprint)?.obstacle?.code === 'not-paired';
-  if (host.paired && !isForgotten) {
+  if (host.paired && host.mayPairAnew !== true) {
     throw new HomewardError('bad-input', `${host.name} is already paired with this computer.`, {
       hint: 'To pair anew, revoke it first: homeward peers revoke',
     });

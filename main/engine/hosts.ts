@@ -113,6 +113,7 @@ export class Hosts {
         paired: true,
         reachable,
         ...(reachable ? {} : { obstacle: host.link.obstacle?.message ?? 'It does not answer.' }),
+        ...(!reachable && host.link.obstacle?.code === 'not-paired' ? { mayPairAnew: true } : {}),
         ...(reachable || host.downSince === undefined ? {} : { unreachableSince: host.downSince }),
         ...(host.facts === undefined ? {} : { facts: host.facts }),
         ...(benchmark === undefined ? {} : { benchmark }),

@@ -40,6 +40,16 @@ export function HostCard({ host }: HostCardProps): ReactNode {
         onDismiss={pair.failure === undefined ? measure.clear : pair.clear}
       />
       <footer className="buttons buttons-start">
+        {host.paired && host.mayPairAnew !== true ? null : (
+          <ActButton
+            label={host.paired ? 'Pair again' : 'Pair'}
+            description={`${host.paired ? 'Pair again' : 'Pair'} with ${host.name}`}
+            tone="primary"
+            busy={pair.busy}
+            disabled={!online}
+            onPress={pair.run}
+          />
+        )}
         {host.paired ? (
           <>
             <ActButton
@@ -61,28 +71,16 @@ export function HostCard({ host }: HostCardProps): ReactNode {
               </p>
             </Confirm>
           </>
-        ) : (
-          <>
-            <ActButton
-              label="Pair"
-              description={`Pair with ${host.name}`}
-              tone="primary"
-              busy={pair.busy}
-              disabled={!online}
-              onPress={pair.run}
-            />
-            {host.found === 'manual' ? (
-              <Confirm
-                label="Forget"
-                description={`Forget ${host.name}`}
-                question={`Forget ${host.name}?`}
-                act={() => call('hosts.forget', { host: key })}
-              >
-                <p>Its address is no longer tried. You can add it again.</p>
-              </Confirm>
-            ) : null}
-          </>
-        )}
+        ) : host.found === 'manual' ? (
+          <Confirm
+            label="Forget"
+            description={`Forget ${host.name}`}
+            question={`Forget ${host.name}?`}
+            act={() => call('hosts.forget', { host: key })}
+          >
+            <p>Its address is no longer tried. You can add it again.</p>
+          </Confirm>
+        ) : null}
       </footer>
     </article>
   );
@@ -90,5 +88,6 @@ export function HostCard({ host }: HostCardProps): ReactNode {
 
 function shortState(host: Host): string {
   if (!host.paired) return 'not paired';
+  if (host.mayPairAnew === true) return 'not paired there';
   return host.reachable ? 'cannot be used now' : 'out of reach';
 }

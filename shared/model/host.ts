@@ -72,6 +72,8 @@ export const Host = z.object({
   unreachableSince: z.iso.datetime().optional(),
   /** Why it cannot be used now, in words; absent when it can. */
   obstacle: z.string().optional(),
+  /** Paired, but the host does not know this computer (any more): a new pairing replaces the old. */
+  mayPairAnew: z.boolean().optional(),
   facts: HostFacts.optional(),
   benchmark: Benchmark.optional(),
   roundTripMs: Millis.optional(),

@@ -60,6 +60,17 @@ test('first run, by keyboard alone: find, pair, make ready, offload, bring home'
   await expect(page.getByText('work now runs at home.')).toBeVisible();
 });
 
+test('a host that lost its pairings is paired again, without giving up the pairing that is left', async ({
+  page,
+  shellWith,
+}) => {
+  const lost = tower({ reachable: false, obstacle: 'tower does not know this laptop.', mayPairAnew: true });
+  await openView(page, await shellWith(status({ hosts: [lost] })), 'hosts');
+  await expect(page.getByRole('button', { name: 'Revoke the pairing with tower' })).toBeVisible();
+  await pressOn(page, 'button', 'Pair again with tower');
+  await expect(page.getByRole('alertdialog')).toContainText('481 516');
+});
+
 test('a move is cancelled by keyboard, and says where the VM still runs', async ({ page, shellWith }) => {
   const shell = await shellWith(status());
   await openView(page, shell);

@@ -124,6 +124,13 @@ const scenes: readonly Scene[] = [
           reachable: false,
           obstacle: 'attic runs QEMU 8.1.0, which loses memory on the way',
         }),
+        shed({
+          fingerprint: '9a'.repeat(32),
+          name: 'garage',
+          reachable: false,
+          obstacle: 'The workstation does not know this laptop (any more).',
+          mayPairAnew: true,
+        }),
       ],
       host: { enabled: true, port: 7420, visitors: [visitor] },
     }),

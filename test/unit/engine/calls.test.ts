@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { callsOn, type Rooms } from '../../../main/engine/calls.ts';
 import { HomewardError } from '../../../shared/errors.ts';
+import type { Host } from '../../../shared/model/host.ts';
 import type { Direction, Move } from '../../../shared/model/move.ts';
 import type { Vm } from '../../../shared/model/vm.ts';
 import { host, hostFingerprint, move, vm } from '../samples.ts';
@@ -8,28 +9,23 @@ import { away } from './away-scene.ts';
 
 describe('pairing with a host that is paired', () => {
   /** No address of it is known, so that whoever may pair fails at dialling it. */
-  function pair(obstacle: HomewardError | undefined): Promise<unknown> {
-    const known = host({ reachable: false, addresses: [] });
-    const hosts = {
-      find: () => known,
-      linkTo: (fingerprint: string) => (fingerprint === hostFingerprint ? { obstacle } : undefined),
-    };
+  function pair(over: Partial<Host>): Promise<unknown> {
+    const hosts = { find: () => host({ addresses: [], ...over }) };
     return Promise.resolve(callsOn({ hosts } as unknown as Rooms)['pair.start']({ host: 'tower' }));
   }
 
   it.each([
-    ['that is up', undefined],
-    ['that does not answer', new HomewardError('host-unreachable', 'It does not answer.')],
-  ])('is refused for one %s', async (_what, obstacle) => {
-    await expect(pair(obstacle)).rejects.toMatchObject({
+    ['that is up', {}],
+    ['that does not answer', { reachable: false }],
+  ])('is refused for one %s', async (_what, over) => {
+    await expect(pair(over)).rejects.toMatchObject({
       code: 'bad-input',
       message: 'tower is already paired with this computer.',
     });
   });
 
   it('is the way back to one that lost its pairings, which may have a VM of this computer', async () => {
-    const forgotten = new HomewardError('not-paired', 'The workstation does not know this laptop (any more).');
-    await expect(pair(forgotten)).rejects.toMatchObject({ code: 'host-unreachable' });
+    await expect(pair({ reachable: false, mayPairAnew: true })).rejects.toMatchObject({ code: 'host-unreachable' });
   });
 });
 

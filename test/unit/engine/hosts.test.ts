@@ -184,6 +184,18 @@ describe('a host that answers', () => {
     expect(met).toHaveLength(2);
   });
 
+  it('may be paired anew once it does not know this computer any more, and not while it is only gone', async () => {
+    const { bed, tower } = await linked(() => false);
+    const { port } = bed.address();
+    await bed.server.close();
+    await until(() => !tower().reachable);
+    expect(tower().mayPairAnew).toBeUndefined();
+    await bed.hostPeers.revoke(bed.laptop.fingerprint);
+    await bed.listen({ port });
+    await until(() => tower().mayPairAnew === true);
+    expect(tower().obstacle).toBe('The workstation does not know this laptop (any more).');
+  });
+
   it('and whose owner wants the room back is heard, by name', async () => {
     const { bed, asked } = await linked(() => false);
     bed.server.peer(bed.laptop.fingerprint)?.notify('home.wanted', { visit });
