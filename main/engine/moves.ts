@@ -148,15 +148,16 @@ export class Moves {
       await needNoneHere(local);
       await this.#options.fleet.putBack(vm);
       const place = this.#options.journal.place(vm.uuid)?.place;
+      const record = visitRecordOf(this.#options.journal, vm);
       // It may be shut still, where this engine could not open it when it started.
-      const visitLink = await this.#options.visits.open(visitRecordOf(this.#options.journal, vm), local, host.link);
+      const visitLink = await this.#options.visits.open(record, local, host.link);
       // Paused while this computer was away, it would be so at home.
       if (place?.kind === 'away' && place.pausedSince !== undefined) await goOn(this.#options, vm.uuid, place);
       await needWhole(await visitLink.connection(), vm);
       const plan = await this.#possible(vm, 'home', host);
       const { deadlineMs, hurry } = asked;
       const left = (ms: number): number => Math.max(0, ms - (performance.now() - askedMs));
-      return this.#run(vm, 'home', host, visitRecordOf(this.#options.journal, vm), local, plan, {
+      return this.#run(vm, 'home', host, record, local, plan, {
         ...asked,
         deadlineMs: deadlineMs === undefined ? undefined : left(deadlineMs),
         hurry: hurry && { ...hurry, deadlineMs: left(hurry.deadlineMs) },

@@ -22,6 +22,7 @@ export function HostCard({ host }: HostCardProps): ReactNode {
   const view = hostView(host);
   const pair = useAction(async () => store.addPairing(await call('pair.start', { host: key })));
   const measure = useAction(() => call('host.benchmark', { host: key }));
+  const pairLabel = host.paired ? 'Pair again' : 'Pair';
   const usable = host.paired && host.reachable && host.obstacle === undefined;
   return (
     <article className="card host" aria-label={host.name}>
@@ -42,8 +43,8 @@ export function HostCard({ host }: HostCardProps): ReactNode {
       <footer className="buttons buttons-start">
         {host.paired && host.mayPairAnew !== true ? null : (
           <ActButton
-            label={host.paired ? 'Pair again' : 'Pair'}
-            description={`${host.paired ? 'Pair again' : 'Pair'} with ${host.name}`}
+            label={pairLabel}
+            description={`${pairLabel} with ${host.name}`}
             tone="primary"
             busy={pair.busy}
             disabled={!online}
