@@ -1,3 +1,4 @@
+import { formatAddress } from '../../shared/address.ts';
 import type { Handlers } from '../../shared/endpoint.ts';
 import { HomewardError } from '../../shared/errors.ts';
 import type { Host } from '../../shared/model/host.ts';
@@ -87,7 +88,7 @@ export function callsOn(rooms: Rooms): Handlers<Calls> {
         ],
       }));
       hosts.syncPeers();
-      return hosts.find(`${address.address}:${address.port}`);
+      return hosts.find(formatAddress(address));
     },
     'hosts.forget': async ({ host }) => {
       const { addresses } = hosts.find(host);

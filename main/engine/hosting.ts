@@ -19,7 +19,7 @@ export interface HostingOptions {
   readonly bookFile: string;
   readonly version: string;
   readonly benchmark: Pick<MachineBenchmark, 'read'>;
-  /** `homeward host`: on for as long as this engine runs, whatever the settings say. */
+  /** `homeward host`: on for as long as this engine runs, whatever the settings say, until somebody turns it off. */
   readonly forced: boolean;
   readonly onChange: () => void;
   readonly onFault: (what: string, thrown: unknown) => void;
@@ -39,9 +39,11 @@ export class Hosting {
   readonly #options: HostingOptions;
   #open: Open | undefined;
   #changing: Promise<unknown> = Promise.resolve();
+  #isForced: boolean;
 
   constructor(options: HostingOptions) {
     this.#options = options;
+    this.#isForced = options.forced;
   }
 
   /** Brings the role in line with the settings. @throws HomewardError where it cannot be turned on */
@@ -90,7 +92,7 @@ export class Hosting {
 
   get settings(): HostSettings {
     const { host } = this.#options.settings.current;
-    return this.#options.forced ? { ...host, enabled: true } : host;
+    return this.#isForced ? { ...host, enabled: true } : host;
   }
 
   /** @throws HomewardError `bad-input` for limits that make no sense, `refused` for turning off with visitors there */
@@ -107,6 +109,7 @@ export class Hosting {
       );
     }
     await this.#options.settings.update((settings) => ({ ...settings, host: { ...settings.host, ...given } }));
+    if (change.enabled === false) this.#isForced = false;
     if (change.port !== undefined) await this.#turnOff();
     await this.sync();
     return this.settings;

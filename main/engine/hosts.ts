@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { formatAddress } from '../../shared/address.ts';
 import { HomewardError } from '../../shared/errors.ts';
 import type { Benchmark, Host, HostAddress, HostFacts } from '../../shared/model/host.ts';
 import type { WantedStream } from '../../shared/wire.ts';
@@ -138,7 +139,7 @@ export class Hosts {
       .filter((manualHost) => ![...paired, ...strangers].some(({ addresses }) => includes(addresses, manualHost)))
       .map(
         (manualHost): Host => ({
-          name: `${manualHost.address}:${manualHost.port}`,
+          name: formatAddress(manualHost),
           addresses: [manualHost],
           found: 'manual',
           paired: false,
@@ -149,13 +150,13 @@ export class Hosts {
     return [...paired, ...strangers, ...manual];
   }
 
-  /** By fingerprint, a unique start of one, or name; found, remembered or added by hand. @throws HomewardError `unknown-host` */
+  /** By fingerprint, a unique start of one, name or address; found, remembered or added by hand. @throws HomewardError `unknown-host` */
   find(key: string): Host {
-    const hosts = this.list();
-    const exact = hosts.filter(({ name, fingerprint }) => name === key || fingerprint === key.toLowerCase());
-    const starting =
-      key.length >= 4 ? hosts.filter(({ fingerprint }) => fingerprint?.startsWith(key.toLowerCase())) : [];
-    const matches = exact.length > 0 ? exact : starting;
+    return this.#find(key, this.list());
+  }
+
+  #find(key: string, hosts: readonly Host[]): Host {
+    const matches = answeringTo(key, hosts);
     const [only] = matches;
     if (only === undefined) {
       throw new HomewardError('unknown-host', `There is no host "${key}".`, {
@@ -210,7 +211,10 @@ export class Hosts {
         },
       );
     }
-    const host = this.find(key);
+    const all = this.list();
+    const own = all.filter(({ paired }) => paired);
+    // What strangers on this network call themselves must not come between.
+    const host = this.#find(key, answeringTo(key, own).length === 0 ? all : own);
     const paired = host.fingerprint === undefined ? undefined : this.#paired.get(host.fingerprint);
     if (paired === undefined) {
       throw new HomewardError('not-paired', `${host.name} is not paired with this computer.`, {
@@ -344,13 +348,17 @@ export class Hosts {
 
   /**
    * Where to try: where it announces itself, where it answered last (this network may not carry announcements), and
-   * addresses added by hand, behind each of which there may be any host.
+   * addresses added by hand, behind each of which there may be any host that does not answer elsewhere.
    */
   #addresses(fingerprint: string): HostAddress[] {
-    const { address: last } = this.#paired.get(fingerprint) ?? {};
-    const found = this.#found.get(fingerprint)?.addresses ?? [];
-    const known = last === undefined || includes(found, last) ? found : [...found, last];
-    return [...known, ...this.#options.settings.current.manualHosts.filter((address) => !includes(known, address))];
+    const own = this.#paired.get(fingerprint);
+    const known = own === undefined ? [] : this.#knownAddresses(own);
+    const others = [...this.#paired.values()].filter((host) => host !== own && host.link.state === 'up');
+    const taken = others.flatMap(({ address }) => (address === undefined ? [] : [address]));
+    const maybe = this.#options.settings.current.manualHosts.filter(
+      (address) => !includes([...known, ...taken], address),
+    );
+    return [...known, ...maybe];
   }
 
   #foundHost(host: FoundHost): void {
@@ -364,6 +372,18 @@ export class Hosts {
     this.#found.delete(fingerprint);
     this.#options.onChange();
   }
+}
+
+/** A whole fingerprint means that host alone: a name is whatever somebody announces. */
+function answeringTo(key: string, hosts: readonly Host[]): readonly Host[] {
+  const lowerKey = key.toLowerCase();
+  const identical = hosts.filter(({ fingerprint }) => fingerprint === lowerKey);
+  if (identical.length > 0) return identical;
+  const named = hosts.filter(({ name }) => name === key);
+  if (named.length > 0) return named;
+  const there = hosts.find(({ addresses }) => addresses.some((address) => formatAddress(address) === key));
+  if (there !== undefined) return [there];
+  return key.length < 4 ? [] : hosts.filter(({ fingerprint }) => fingerprint?.startsWith(lowerKey));
 }
 
 function includes(addresses: readonly HostAddress[], wanted: HostAddress): boolean {

@@ -56,7 +56,14 @@ export const Benchmark = MachineScores.partial().extend({
 });
 export type Benchmark = z.infer<typeof Benchmark>;
 
-export const HostAddress = z.object({ address: z.string().min(1).max(253), port: Port });
+/** An IP address, with its zone where it needs one, or a DNS name. With its port it is the name of a host that has told none yet. */
+export const HostAddress = z.object({
+  address: z
+    .string()
+    .max(190)
+    .regex(/^[^\p{C}\p{Z}/[\]]+$/u),
+  port: Port,
+});
 export type HostAddress = z.infer<typeof HostAddress>;
 
 /** A workstation as the laptop knows it. */

@@ -1,3 +1,4 @@
+import { formatAddress } from '../address.ts';
 import type { Host } from '../model/host.ts';
 import type { VisitInfo } from '../wire.ts';
 import { visitorEndWords } from './away.ts';
@@ -24,7 +25,7 @@ export function hostView(host: Host): HostView {
     name: host.name,
     state: hostState(host),
     capacity: capacity(host),
-    address: address === undefined ? undefined : formatAddress(address.address, address.port),
+    address: address === undefined ? undefined : formatAddress(address),
     distance: host.roundTripMs === undefined ? undefined : `${formatDistance(host.roundTripMs)} away`,
     found: { mdns: 'found nearby', manual: 'added by address', remembered: 'remembered' }[host.found],
   };
@@ -75,11 +76,6 @@ export function formatSteps(opsPerSec: number): string {
 
 function ifKnown(value: number | undefined, words: (value: number) => string): string | undefined {
   return value === undefined ? undefined : words(value);
-}
-
-/** IPv6 in brackets, as one types it. */
-function formatAddress(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** One visiting VM, seen from the host: "work: running, 1 vCPU, 512 MiB, for 12 min". */

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Direction, Move } from '../../../shared/model/move.ts';
 import { moveLine, planLines } from '../../../shared/view/index.ts';
 import type { EngineClient } from '../../client/index.ts';
@@ -25,7 +25,7 @@ export function addMoves(program: Command): void {
       .command('offload')
       .description('move a running VM to a host')
       .argument('<vm>', 'name or UUID')
-      .option('--to <host>', 'host by name or fingerprint; else the best one that can take it')
+      .option('--to <host>', 'host by name or fingerprint; needed where several answer')
       .option(...dryRun)
       .option(...detach)
       .addHelpText(
@@ -49,7 +49,12 @@ Examples:
       .option('--by <seconds>', 'be home in that time; if it cannot be, pause the VM where it is')
       .option(...dryRun)
       .option(...detach)
-      .option('--later', 'where its host cannot be reached: bring it home by itself as soon as it can be')
+      .addOption(
+        new Option(
+          '--later',
+          'where its host cannot be reached: bring it home by itself as soon as it can be',
+        ).conflicts(['by', 'dryRun', 'detach']),
+      )
       .addHelpText(
         'after',
         `

@@ -222,6 +222,15 @@ describe('a host that answers', () => {
     await until(() => tower().reachable);
   });
 
+  it('does not stand in the way of another that is off, at the address both may be at', async () => {
+    const { hosts, peers } = await linked(() => false);
+    await peers.add({ fingerprint: fingerprint('c'), name: 'rack', pairedAt, role: 'host' });
+    hosts.syncPeers();
+    await until(() => hosts.need(fingerprint('c')).link.obstacle !== undefined);
+    expect(hosts.find('rack')).toMatchObject({ obstacle: 'No address of the workstation is known.' });
+    expect(hosts.find('rack').mayPairAnew).toBeUndefined();
+  });
+
   it('tells what its link carries while somebody looks on, and only then', async () => {
     let watched = true;
     const { hosts, tower } = await linked(() => watched);
