@@ -48,6 +48,14 @@ export class BalloonKeeper {
   async look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
+    try {
+      await this.#lookAtAll();
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  async #lookAtAll(): Promise<void> {
     for (const [uuid, { bytes, untilMs }] of this.#owed) {
       const vm = this.#options.fleet.list().find((one) => one.uuid === uuid);
       if (vm !== undefined && this.#options.moves.isMoving(uuid)) continue;
@@ -56,7 +64,6 @@ export class BalloonKeeper {
       if (!mayOwe || (await this.#isPaid(vm, bytes))) this.#owed.delete(uuid);
     }
     if (this.#owed.size === 0) this.stop();
-    this.#looking = false;
   }
 
   async #isPaid(vm: Vm, bytes: number): Promise<boolean> {

@@ -11,7 +11,7 @@ interface Seen {
   /** Whether the host answers. */
   readonly isReachable: (host: string) => boolean;
   /** Those that are given up for now: paused, or out of reach of a pause. */
-  readonly paused: ReadonlySet<string>;
+  readonly paused: ReadonlyMap<string, unknown>;
   /** Those that are paused, if they are, for want of time; one that a person gave too little waits for that person. */
   readonly hurried: ReadonlySet<string>;
   readonly vetoed: ReadonlyMap<string, readonly string[]>;
@@ -49,7 +49,7 @@ export function departing(seen: Seen): DepartingVm[] {
       where: direction === 'out' ? 'leaving' : 'returning',
       // One that is paused waits for the link; one that is decided has crossed.
       isCrossing: direction === 'home' && isUndecided(phase) && phase !== 'paused' && isTakenUp(vm),
-      cancellable,
+      cancellable: cancellable && isTakenUp(vm),
     }),
   );
   const away = places.flatMap(({ vm, place }): DepartingVm[] => {

@@ -62,8 +62,8 @@ export class Departure {
   /** By a person, a moment ago: VMs whose signals of now, or of the first look, are no reason. */
   readonly #overruled = new Set<string>();
   readonly #vetoed = new Map<string, readonly string[]>();
-  /** Being paused, or given up for this departure. */
-  readonly #paused = new Set<string>();
+  /** Being paused, or given up for this departure: since when. */
+  readonly #paused = new Map<string, number>();
   /** Paused, or to be, should they not come home in time; until they run again, whenever that pause comes. */
   readonly #hurried = new Set<string>();
   #pausing: Promise<void> | undefined;
@@ -102,7 +102,7 @@ export class Departure {
 
   /** A look at the machine. */
   onReadings(readings: Readings): void {
-    if (!this.#armed) return;
+    if (!this.#armed || this.#stopped) return;
     this.#memory = look(this.#memory, readings, this.#now(), this.#isGoingOn);
     this.#veto();
     this.sync();
@@ -154,6 +154,8 @@ export class Departure {
     const signals = signalsOf(this.#memory);
     const nowMs = this.#now();
     const isEnding = this.#memory.readings.ending !== undefined;
+    // Whatever they were paused for: whoever has this computer sleep has them go on when it is back.
+    if (isEnding) for (const { uuid, pausedThere } of this.#vms()) if (pausedThere) this.#hurried.add(uuid);
     this.#sleep = awaitedSleep(this.#sleep, { signals, isEnding, isLetGo: this.#isLetGo, nowMs });
     const vms = this.#vms();
     const { acts, guard, leaving, wake } = departure({
@@ -262,20 +264,23 @@ export class Departure {
   }
 
   #pause(acts: readonly VmAct[]): void {
-    const [first] = acts;
-    if (first === undefined || this.#pausing !== undefined) return;
+    const nowMs = this.#now();
+    const due = acts.filter(({ vm }) => nowMs - (this.#paused.get(vm) ?? Number.NEGATIVE_INFINITY) >= tryAgainMs);
+    if (due.length === 0 || this.#pausing !== undefined) return;
     const { fleet, safeEnd } = this.#options;
-    const vms = fleet.list().filter(({ uuid }) => acts.some(({ vm }) => vm === uuid));
-    for (const { vm } of acts) {
-      this.#paused.add(vm);
+    const given = due.flatMap(({ vm, reason }) => {
+      const known = fleet.list().find(({ uuid }) => uuid === vm);
+      return known === undefined ? [] : [{ vm: known, reason }];
+    });
+    for (const { vm } of due) {
+      this.#paused.set(vm, nowMs);
       this.#hurried.add(vm);
     }
-    const work = atMost(pauseWithinMs, safeEnd.pauseAway(vms, first.reason));
-    this.#pausing = work
+    this.#pausing = atMost(pauseWithinMs, safeEnd.pauseAway(given))
       .catch((thrown: unknown) => this.#options.onFault('pausing VMs before sleep', thrown))
       .finally(() => {
         this.#pausing = undefined;
-        if (this.#armed) this.#consider();
+        if (this.#armed && !this.#stopped) this.#consider();
       });
   }
 

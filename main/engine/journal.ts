@@ -191,7 +191,10 @@ class JournalFile implements Journal {
   }
 
   openMoves(): readonly MoveRecord[] {
-    return this.#memory.moves().filter(({ move }) => !hasEnded(move));
+    // A VM makes one move at a time: one that began later shows that those before are over, should a full disk have kept that from
+    // being written.
+    const latest = new Map(this.#memory.moves().map((record) => [record.move.vm, record]));
+    return [...latest.values()].filter(({ move }) => !hasEnded(move));
   }
 
   move(id: string): MoveRecord | undefined {

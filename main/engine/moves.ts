@@ -250,6 +250,7 @@ export class Moves {
     const host = hosts.need(move.host);
     const local = await fleet.local(await fleet.settled(move.vm));
     const run = await this.#build(move, data, local, host, takenUp);
+    this.#watch(run, host);
     if (this.#options.journal.place(move.vm)?.place.kind === 'away')
       await this.#follow(move.vm, data.record, local, host);
     return run;
@@ -303,6 +304,7 @@ export class Moves {
       if (direction === 'out') await this.#options.visits.end(record.visit);
       throw thrown;
     }
+    this.#watch(run, host);
     return run.move;
   }
 
@@ -330,12 +332,16 @@ export class Moves {
     });
     const run = new MoveRun(move, data, effects, this.#sink());
     this.#runs.set(move.vm, run);
+    return run;
+  }
+
+  #watch(run: MoveRun, host: KnownHost): void {
+    run.noteLink(host.link.state === 'up');
     const stopHearing = host.link.onState((state) => run.noteLink(state === 'up'));
     void run.ended.then(() => {
       stopHearing();
       this.#options.onEnded(host);
     });
-    return run;
   }
 
   async #recordPlace(run: MoveRun): Promise<void> {

@@ -56,13 +56,13 @@ export class PauseAway {
 
   /**
    * Resolves when each VM is paused where it runs, or has been seen not to be: at home, half-way (past the switch, where
-   * the move rests and goes on after sleep), or out of reach. Moves that can still be called off are.
+   * the move rests and goes on after sleep), or out of reach. Moves that can still be called off are. Reasons are sentences.
    */
-  async pauseAway(vms: readonly Vm[], reason: string): Promise<void> {
+  async pauseAway(acts: readonly { readonly vm: Vm; readonly reason: string }[]): Promise<void> {
     this.#isLeaving = true;
     const wakings = this.#wakings;
     await Promise.all(
-      vms.map((vm) =>
+      acts.map(({ vm, reason }) =>
         this.#pause(vm, reason, wakings).catch((thrown: unknown) =>
           this.#options.onFault(`pausing ${vm.name}`, thrown),
         ),
@@ -84,13 +84,13 @@ export class PauseAway {
     const { failure, deadlineAt } = await this.#options.moves.wait(id);
     // Without a deadline by now: whoever was about to leave has stayed.
     if (failure !== outOfTime || deadlineAt === undefined) return;
-    await this.#pauseAtHost(vm, 'it could not be home in time', this.#wakings);
+    await this.#pauseAtHost(vm, 'It could not be home in time.', this.#wakings);
   }
 
   async #pause(vm: Vm, reason: string, wakings: number): Promise<void> {
     if ((await this.#callOff(vm)) === 'half-way') {
       await this.#note(
-        `${vm.name} is half-way between two machines (${reason}). Its move goes on when this computer is back.`,
+        `${vm.name} is half-way between two machines. ${reason} Its move goes on when this computer is back.`,
       );
       return;
     }
@@ -131,7 +131,7 @@ export class PauseAway {
         await journal.append({ kind: 'place', vm: vm.uuid, place: { ...place, pausedSince } });
         await connection.suspend(vm.uuid, { deadlineMs: this.#patienceMs });
         await this.#note(
-          `${vm.name} was paused on ${place.hostName}: ${reason}. It goes on when this computer is back.`,
+          `${vm.name} was paused on ${place.hostName}. ${reason} It goes on when this computer is back.`,
         );
       });
     } finally {

@@ -21,16 +21,16 @@ export async function shrink(
   signal: AbortSignal,
 ): Promise<void> {
   await connection.setMemory(uuid, targetBytes);
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   let least = Number.POSITIVE_INFINITY;
   let leastAt = startedAt;
-  while (!signal.aborted && Date.now() - startedAt < longestMs) {
+  while (!signal.aborted && performance.now() - startedAt < longestMs) {
     const { actualBytes = 0 } = await connection.memoryStats(uuid);
     if (actualBytes <= targetBytes) return;
     if (actualBytes < least) {
       least = actualBytes;
-      leastAt = Date.now();
-    } else if (Date.now() - leastAt > stalledMs) return;
+      leastAt = performance.now();
+    } else if (performance.now() - leastAt > stalledMs) return;
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }
@@ -72,9 +72,9 @@ export async function giveOnTheMove(
  * over a report. A guest that has all of `fullBytes` is not waited for; one without a balloon always has.
  */
 export async function steadyStats(connection: Connection, uuid: string, fullBytes: number): Promise<BalloonStats> {
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   let stats = await connection.memoryStats(uuid);
-  while ((stats.actualBytes ?? fullBytes) < fullBytes && Date.now() - startedAt < steadyWaitMs) {
+  while ((stats.actualBytes ?? fullBytes) < fullBytes && performance.now() - startedAt < steadyWaitMs) {
     await new Promise((resolve) => setTimeout(resolve, pollMs));
     const before = stats;
     stats = await connection.memoryStats(uuid);

@@ -49,6 +49,7 @@ const uncappedMiBps = 1024 * 1024;
 /** Does what the move machine asks for, for one VM and one visit. */
 export class MoveEffects implements Effects {
   readonly #options: MoveEffectsOptions;
+  readonly postcopyObstacle: string | undefined;
   #destinationXml = '';
   #migrationName = '';
   readonly #watch: PlanWatch;
@@ -63,6 +64,7 @@ export class MoveEffects implements Effects {
   /** @param patienceMs of `Whereabouts` */
   constructor(options: MoveEffectsOptions, patienceMs?: number) {
     this.#options = options;
+    this.postcopyObstacle = options.postcopyObstacle;
     this.#gate = new HomeGate(options.vm);
     this.#whereabouts = new Whereabouts({ ...options, gate: this.#gate }, patienceMs);
     this.#settling = new Settling(options);
@@ -183,11 +185,11 @@ export class MoveEffects implements Effects {
   }
 
   async migrate(run: MoveRun, resume: boolean): Promise<void> {
-    const { vm, visitLink, link, postcopyObstacle, direction } = this.#options;
+    const { vm, visitLink, link, direction } = this.#options;
     const source = await this.#whereabouts.source(run);
     if (resume && (await this.#wentOn(source, run))) return;
     if (resume) await this.#readyMigration(run);
-    const postcopy: MigrateFlag[] = postcopyObstacle === undefined || resume ? ['postcopy'] : [];
+    const postcopy: MigrateFlag[] = this.postcopyObstacle === undefined || resume ? ['postcopy'] : [];
     const wireBefore = visitBytes(link, visitLink.visit);
     const following = follow({
       run,

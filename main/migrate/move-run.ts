@@ -9,7 +9,7 @@ import {
   planned,
   step,
 } from '../../shared/machine/move-machine.ts';
-import type { Move, Phase } from '../../shared/model/move.ts';
+import { Move, type Phase } from '../../shared/model/move.ts';
 import type { Hurry } from '../../shared/plan/plan-watch.ts';
 import type { MoveData } from './move-data.ts';
 import { sentencesOf } from './words.ts';
@@ -26,6 +26,8 @@ export interface Effects {
   awaitLink(run: MoveRun): Promise<void>;
   recordPlace(run: MoveRun): Promise<void>;
   settle(run: MoveRun): Promise<void>;
+  /** Why there is no post-copy, if so. */
+  readonly postcopyObstacle: string | undefined;
   /** As `MoveRun.hurry`. */
   hurry(run: MoveRun, hurry: Hurry | undefined): boolean;
 }
@@ -69,7 +71,8 @@ export class MoveRun {
     this.#data = { ...data, state: data.state ?? planned(move.direction) };
     this.#effects = effects;
     this.#sink = sink;
-    this.#startedMs = performance.now() - (Date.now() - Date.parse(move.startedAt));
+    // The clock on the wall may have been set back since.
+    this.#startedMs = performance.now() - Math.max(0, Date.now() - Date.parse(move.startedAt));
     this.#phaseSinceMs = performance.now();
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -118,6 +121,10 @@ export class MoveRun {
 
   /** @throws HomewardError `too-late` or `no-postcopy`. */
   finishNow(): void {
+    const { postcopyObstacle } = this.#effects;
+    if (postcopyObstacle !== undefined) {
+      throw new HomewardError('no-postcopy', `${this.#move.vmName} cannot change over early: ${postcopyObstacle}`);
+    }
     if (this.state.phase !== 'copying') {
       throw new HomewardError('too-late', `${this.#move.vmName} is not being copied, so there is nothing to hurry.`);
     }
@@ -154,8 +161,12 @@ export class MoveRun {
   }
 
   note(figures: Partial<Pick<Move, 'plan' | 'progress' | 'memoryBytes' | 'wireBytes' | 'downtimeMs'>>): void {
-    this.#move = { ...this.#move, ...figures };
-    this.#sink.changed(this.#move);
+    const figured = Move.safeParse({ ...this.#move, ...figures });
+    // What could not be written down would keep the move's next state, too, from being so.
+    if (figured.success) {
+      this.#move = figured.data;
+      this.#sink.changed(this.#move);
+    } else this.#sink.failed('figures', figured.error);
   }
 
   noteLink(up: boolean): void {

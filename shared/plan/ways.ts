@@ -74,7 +74,8 @@ export const linkSpread = 0.25;
 /** Chance that the link holds so long: the longer it has held the longer it will, and a new one breaks within minutes. */
 export function holds(linkStableMs: number, ms: number): number {
   const age = 6_000 + linkStableMs;
-  return (age / (age + ms)) ** 0.1;
+  // A deadline that is past asks nothing more of the link.
+  return (age / (age + Math.max(0, ms))) ** 0.1;
 }
 
 /** One way to make the move, with what is to be expected of it. */

@@ -188,9 +188,9 @@ function holdsAllTheSame(signal: Signal, { where }: DepartingVm): boolean {
   return where === 'returning' && endsInSleep(signal);
 }
 
-/** Nothing is to be done for it before this computer sleeps. */
-function rests({ paused, pausedThere, reachable }: DepartingVm): boolean {
-  return paused || (pausedThere && !reachable);
+/** Nothing is to be done for it before this computer sleeps. Whatever was done before, one that has begun to move anew is to be called off. */
+function rests({ paused, pausedThere, reachable, cancellable }: DepartingVm): boolean {
+  return !cancellable && (paused || (pausedThere && !reachable));
 }
 
 /** No time is left. A system that has begun to suspend waits for seconds, in which no VM comes home. */
@@ -198,12 +198,17 @@ function isOver(signal: Signal, input: DepartureInput): boolean {
   return endsInSleep(signal) && (signal.trigger === 'sleep' || (leftMs([signal], input) ?? 0) <= 0);
 }
 
-/** Until the first of them allows no more. */
+/** Until the first of them allows no more. What a VM is paused for is the end of the lid's time, not of another's that only asks for haste. */
 function leftMs(signals: readonly Signal[], { settings, nowMs }: DepartureInput): number | undefined {
-  const ends = signals.flatMap(({ trigger, sinceMs, endsAtMs }) => [
-    ...(endsAtMs === undefined ? [] : [endsAtMs]),
-    ...(trigger === 'sleep' ? [] : [sinceMs + settings[trigger].deadlineS * 1_000]),
-  ]);
+  const isPausing = signals.some(endsInSleep);
+  const ends = signals.flatMap((signal) => {
+    const { trigger, sinceMs, endsAtMs } = signal;
+    const hasDeadline = trigger !== 'sleep' && (endsInSleep(signal) || !isPausing);
+    return [
+      ...(endsAtMs === undefined ? [] : [endsAtMs]),
+      ...(hasDeadline ? [sinceMs + settings[trigger].deadlineS * 1_000] : []),
+    ];
+  });
   return ends.length === 0 ? undefined : Math.min(...ends) - nowMs;
 }
 

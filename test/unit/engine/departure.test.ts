@@ -340,6 +340,28 @@ describe('leaving', () => {
     expect(done()).not.toContain('wake');
   });
 
+  it('and goes on when this computer is back from a sleep, though its host was out of reach when that began', async () => {
+    const { departure, done, second, here } = laptop();
+    here.place = { ...away, pausedSince: '2026-11-26T10:00:00.000Z' };
+    here.reachable = false;
+    departure.sync();
+    await second({ ending: { how: 'sleep', delayMs: 5_000 } });
+    expect(done()).not.toContain('wake');
+    here.reachable = true;
+    await second({ lidClosed: false });
+    expect(done()).toContain('wake');
+  });
+
+  it('what begins to move again after it was paused is called off and paused once more when this computer sleeps', async () => {
+    const { departure, done, second, here } = laptop({}, { lid: { deadlineS: 10 } });
+    departure.sync();
+    for (let s = 0; s < 12; s += 1) await second(closed);
+    expect(done()).toContain('pause');
+    here.moves = [homeward({ cancellable: true })];
+    for (let s = 0; s < 6; s += 1) await second({ ...closed, ending: { how: 'sleep', delayMs: 5_000 } });
+    expect(done().filter((what) => what === 'pause')).toHaveLength(1);
+  });
+
   it('a VM that rests paused at a host out of reach, as an earlier engine left it, keeps no closed laptop awake', async () => {
     const { departure, done, second, here } = laptop();
     here.place = { ...away, pausedSince: '2026-11-26T10:00:00.000Z' };

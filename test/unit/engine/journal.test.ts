@@ -24,6 +24,8 @@ const away: NewEntry = {
   data: { xml: '<domain/>' },
 };
 
+const otherUuid = '0'.repeat(8) + vmUuid.slice(8);
+
 async function journalWith(file: string, entries: readonly NewEntry[]): Promise<Journal> {
   const journal = await openJournal(file);
   for (const entry of entries) await journal.append(entry);
@@ -36,7 +38,7 @@ test('after a restart each move and each VM is known as last written, with its d
   const before = await journalWith(file, [
     { kind: 'move', move: move(), data: { xml: '<domain>ü</domain>', n: 1 } },
     { kind: 'move', move: move({ phase: 'copying' }) },
-    { kind: 'move', move: move({ id: other, phase: 'done', direction: 'home' }), data: null },
+    { kind: 'move', move: move({ id: other, vm: otherUuid, phase: 'done', direction: 'home' }), data: null },
     away,
     { kind: 'event', text: 'engine stopped' },
   ]);
@@ -45,7 +47,10 @@ test('after a restart each move and each VM is known as last written, with its d
   expect(journal.openMoves()).toEqual([
     { move: move({ phase: 'copying' }), data: { xml: '<domain>ü</domain>', n: 1 } },
   ]);
-  expect(journal.move(other)).toEqual({ move: move({ id: other, phase: 'done', direction: 'home' }), data: undefined });
+  expect(journal.move(other)).toEqual({
+    move: move({ id: other, vm: otherUuid, phase: 'done', direction: 'home' }),
+    data: undefined,
+  });
   expect(journal.place(vmUuid)).toMatchObject({ place: { kind: 'away' }, data: { xml: '<domain/>' } });
   expect(journal.place('00000000-0000-0000-0000-000000000000')).toBeUndefined();
   expect(journal.findings).toEqual([]);
@@ -173,7 +178,7 @@ test('a damaged line in the middle is left out, the file kept aside whole, and d
 test('a large journal is compacted on start and keeps what recovery needs', async () => {
   const file = `${await tempFolder()}/journal.jsonl`;
   const xml = 'x'.repeat(10_000);
-  const lost = move({ id: 'e'.repeat(32), phase: 'lost' });
+  const lost = move({ id: 'e'.repeat(32), vm: otherUuid, phase: 'lost' });
   const written = await journalWith(file, [
     away,
     { kind: 'move', move: move(), data: { xml } },
@@ -184,7 +189,7 @@ test('a large journal is compacted on start and keeps what recovery needs', asyn
       { length: 200 },
       (_, index): NewEntry => ({
         kind: 'move',
-        move: move({ id: index.toString(16).padStart(32, 'a'), phase: 'done' }),
+        move: move({ id: index.toString(16).padStart(32, 'a'), vm: otherUuid, phase: 'done' }),
         data: { xml },
       }),
     ),
@@ -207,6 +212,19 @@ test('a large journal is compacted on start and keeps what recovery needs', asyn
   const again = await openJournal(file, { compactAboveBytes: 100_000 });
   check(again);
   await again.close();
+});
+
+test('a move whose end could not be written is over once the VM has begun another', async () => {
+  const file = `${await tempFolder()}/journal.jsonl`;
+  const next = move({ id: 'e'.repeat(32), phase: 'copying' });
+  const journal = await journalWith(file, [
+    { kind: 'move', move: move({ phase: 'copying' }), data: { n: 1 } },
+    { kind: 'move', move: next, data: { n: 2 } },
+  ]);
+  expect(journal.openMoves()).toEqual([{ move: next, data: { n: 2 } }]);
+  await journal.append({ kind: 'move', move: { ...next, phase: 'done' }, data: null });
+  expect(journal.openMoves()).toEqual([]);
+  await journal.close();
 });
 
 test('a journal that grows while the engine runs is compacted too, also when what is needed is itself large', async () => {

@@ -17,7 +17,7 @@ const away = {
   visit: 'a'.repeat(32),
   since: '2026-11-20T10:00:00.000Z',
 } as const;
-const reason = 'the lid is closed';
+const reason = 'The lid is closed.';
 
 interface Scene {
   readonly pauseAway: PauseAway;
@@ -121,12 +121,12 @@ const lastNote = (journal: Journal): unknown => journal.history(1)[0];
 describe('a VM that is away when this computer must leave', () => {
   it('is paused at its host, which is written down before, and goes on when this computer is back', async () => {
     const { pauseAway, journal, done, visitor } = await scene();
-    await pauseAway.pauseAway([vm()], reason);
+    await pauseAway.pauseAway([{ vm: vm(), reason }]);
     expect(done).toEqual(['suspend, written']);
     expect(visitor.state).toBe('paused');
     expect(journal.place(vmUuid)?.data).toEqual({ kept: 'by all that follows' });
     expect(lastNote(journal)).toMatchObject({
-      text: expect.stringMatching(/^work was paused on tower: the lid is closed\./),
+      text: expect.stringMatching(/^work was paused on tower\. The lid is closed\. It goes on/),
     });
     await pauseAway.wakeUp();
     expect(done).toEqual(['suspend, written', 'resume, written']);
@@ -137,7 +137,7 @@ describe('a VM that is away when this computer must leave', () => {
   it('is left alone where somebody else paused it, then and afterwards', async () => {
     const { pauseAway, journal, done, visitor } = await scene();
     visitor.state = 'paused';
-    await pauseAway.pauseAway([vm()], reason);
+    await pauseAway.pauseAway([{ vm: vm(), reason }]);
     await pauseAway.wakeUp();
     expect(done).toEqual([]);
     expect(isPaused(journal)).toBe(false);
@@ -145,13 +145,13 @@ describe('a VM that is away when this computer must leave', () => {
 
   it('is at home: there is nothing to pause', async () => {
     const { pauseAway, done } = await scene({ kind: 'home' });
-    await pauseAway.pauseAway([vm()], reason);
+    await pauseAway.pauseAway([{ vm: vm(), reason }]);
     expect(done).toEqual([]);
   });
 
   it('is not woken by a link that comes back before this computer leaves, but by one that does afterwards', async () => {
     const { pauseAway, visitor, linkUp, journal, faults } = await scene();
-    await pauseAway.pauseAway([vm()], reason);
+    await pauseAway.pauseAway([{ vm: vm(), reason }]);
     linkUp();
     visitor.reachable = false;
     await pauseAway.wakeUp();
@@ -166,7 +166,7 @@ describe('a VM that is away when this computer must leave', () => {
   it('whose host cannot be reached runs on there, and sleep is not held up', async () => {
     const { pauseAway, visitor, done, faults, journal } = await scene();
     visitor.reachable = false;
-    await pauseAway.pauseAway([vm()], reason);
+    await pauseAway.pauseAway([{ vm: vm(), reason }]);
     expect(done).toEqual([]);
     expect(faults).toEqual(['pausing work']);
     expect(isPaused(journal)).toBe(false);
@@ -175,7 +175,7 @@ describe('a VM that is away when this computer must leave', () => {
   it('that may or may not have been paused, as when the link breaks, goes on all the same', async () => {
     const { pauseAway, visitor, journal } = await scene();
     visitor.suspends = false;
-    await pauseAway.pauseAway([vm()], reason);
+    await pauseAway.pauseAway([{ vm: vm(), reason }]);
     expect(isPaused(journal)).toBe(true);
     visitor.state = 'paused';
     await pauseAway.wakeUp();
@@ -185,7 +185,7 @@ describe('a VM that is away when this computer must leave', () => {
 
   it('goes on with the next engine, which reads of it in the journal', async () => {
     const first = await scene();
-    await first.pauseAway.pauseAway([vm()], reason);
+    await first.pauseAway.pauseAway([{ vm: vm(), reason }]);
     const next = sceneOn(first.journal);
     next.visitor.state = 'paused';
     next.linkUp();
@@ -199,7 +199,7 @@ describe('a VM on the move when this computer must leave', () => {
   it('is called off before the switch, then paused', async () => {
     const { pauseAway, moving, done } = await scene();
     moving.now = move({ direction: 'home', phase: 'copying' });
-    await pauseAway.pauseAway([vm()], reason);
+    await pauseAway.pauseAway([{ vm: vm(), reason }]);
     expect(moving.cancelled).toEqual([outOfTime]);
     expect(done).toEqual(['suspend, written']);
   });
@@ -207,7 +207,7 @@ describe('a VM on the move when this computer must leave', () => {
   it('after the switch, is left to its migration, and that is written down', async () => {
     const { pauseAway, moving, done, journal } = await scene();
     moving.now = move({ direction: 'home', phase: 'postcopy', mode: 'postcopy', cancellable: false });
-    await pauseAway.pauseAway([vm()], reason);
+    await pauseAway.pauseAway([{ vm: vm(), reason }]);
     expect(moving.cancelled).toEqual([]);
     expect(done).toEqual([]);
     expect(lastNote(journal)).toMatchObject({ text: expect.stringMatching(/^work is half-way between two machines/) });
@@ -216,7 +216,7 @@ describe('a VM on the move when this computer must leave', () => {
   it('whose move does not end in time is not waited for any longer', async () => {
     const { pauseAway, moving, done, journal } = await scene();
     moving.now = move({ direction: 'home', phase: 'paused', cancellable: false });
-    await pauseAway.pauseAway([vm()], reason);
+    await pauseAway.pauseAway([{ vm: vm(), reason }]);
     expect(done).toEqual([]);
     expect(lastNote(journal)).toMatchObject({ text: expect.stringMatching(/half-way/) });
   });

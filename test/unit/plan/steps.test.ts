@@ -22,6 +22,12 @@ const due = (asked: MoveFacts) => dueStep(planMove(asked));
 const writer = { dirtyBytesPerSec: 11 * MiB };
 const unsteady = 'the link has not been steady for long enough to rest the VM on it';
 
+it('a deadline long past over a link that is new gives a plan in numbers, and is due', () => {
+  const late = facts({ direction: 'home', deadlineMs: -60_000, linkStableMs: 0 });
+  expect(planMove(late)).toMatchObject({ mode: 'safe-end', confidence: 0 });
+  expect(due(late)?.do).toBe('pause');
+});
+
 describe('the flip to post-copy', () => {
   it('waits while pre-copy converges', () => {
     expect(due(facts())).toBeUndefined();

@@ -102,6 +102,23 @@ describe('what is done when this computer is about to leave', () => {
     expect(only([sleep], { vetoed: [signalKey(sleep)] }).act.action).toBe('pause');
   });
 
+  test('beside the lid, a battery that ran low before it does not cut the lid’s time short; its end does', () => {
+    const low = { ...lid, trigger: 'battery', sentence: 'The battery is low.' } as const;
+    const closedLater = { ...lid, sinceMs: 700_000 };
+    const at = (battery: Signal) => only([battery, closedLater], { where: 'returning' }, { nowMs: 700_000 }).act;
+    expect(at(low)).toMatchObject({ action: 'stay', deadlineMs: 300_000, pausesWhenLate: true });
+    expect(at({ ...low, endsAtMs: 800_000 })).toMatchObject({ deadlineMs: 100_000, pausesWhenLate: true });
+  });
+
+  test('given up before, and moving again: called off and paused anew when this computer sleeps', () => {
+    const moving = { where: 'returning', cancellable: true, paused: true, isCrossing: true } as const;
+    expect(only([sleep], moving).act.action).toBe('pause');
+    expect(only([sleep], { ...moving, cancellable: false })).toMatchObject({
+      act: { action: 'stay' },
+      guard: { action: 'release' },
+    });
+  });
+
   test('paused, it stays so and keeps no lid open; once this computer is back, it goes on', () => {
     expect(only([lid], { paused: true }, { nowMs: 400_000 })).toMatchObject({
       act: { action: 'stay' },
@@ -269,7 +286,9 @@ describe('what is done when this computer is about to leave', () => {
         const { acts, guard } = decide(signals, { vms, nowMs });
         expect(acts.map(({ vm: uuid }) => uuid)).toEqual(vms.map(({ uuid }) => uuid));
         for (const act of acts) expect(act.reason).toMatch(/[.]$/);
-        const rests = vms.map(({ paused, pausedThere, reachable }) => paused || (pausedThere && !reachable));
+        const rests = vms.map(
+          ({ paused, pausedThere, reachable, cancellable }) => !cancellable && (paused || (pausedThere && !reachable)),
+        );
         const goesOn = acts.some(({ action }, at) => action !== 'pause' && rests[at] === false);
         expect(guard.action).toBe(goesOn ? 'hold' : 'release');
         expect(acts.some(({ action }, at) => action !== 'stay' && rests[at] === true)).toBe(false);
