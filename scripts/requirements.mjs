@@ -76,7 +76,13 @@ export const requirements = [
     dnf: 'iproute-tc',
     pacman: 'iproute2',
   },
-  { why: 'socat, to join sockets in tests', commands: ['socat'], apt: 'socat', dnf: 'socat', pacman: 'socat' },
+  {
+    why: 'socat: the network of a visiting VM; tests join sockets by it',
+    commands: ['socat'],
+    apt: 'socat',
+    dnf: 'socat',
+    pacman: 'socat',
+  },
   {
     why: 'setfacl, to lend a disk image to libvirt’s own user',
     commands: ['setfacl'],

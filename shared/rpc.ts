@@ -3,7 +3,7 @@
  * socket of mode 0600. Every call and event is schema-checked on arrival.
  */
 import { z } from 'zod';
-import { Benchmark, Host, HostFacts } from './model/host.ts';
+import { Benchmark, Host, HostAddress, HostFacts } from './model/host.ts';
 import { Bytes, DisplayName, Fingerprint, Port, Token, VmUuid } from './model/identifiers.ts';
 import { LeavingTimes } from './model/leaving.ts';
 import { Direction, Move, Planned } from './model/move.ts';
@@ -131,6 +131,8 @@ export const Status = z.object({
   host: z.object({
     enabled: z.boolean(),
     port: Port.optional(),
+    /** Where other computers may reach that port; while it is open. */
+    addresses: z.array(HostAddress).optional(),
     visitors: z.array(VisitInfo),
     /** Visits that ended lately otherwise than by the VM going home, newest first. */
     past: z.array(VisitInfo).optional(),

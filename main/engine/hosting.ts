@@ -5,6 +5,7 @@ import { HostRole, type MachineBenchmark } from '../host/index.ts';
 import type { Libvirt } from '../libvirt/index.ts';
 import { LinkServer } from '../link/index.ts';
 import type { Identity, PairingDesk, PeerStore } from '../trust/index.ts';
+import { ownAddresses } from './own-addresses.ts';
 import type { SettingsStore } from './settings.ts';
 
 export interface HostingOptions {
@@ -84,7 +85,7 @@ export class Hosting {
     const past = this.#open?.role.past() ?? [];
     return {
       enabled: this.#open !== undefined,
-      ...(port === undefined ? {} : { port }),
+      ...(port === undefined ? {} : { port, addresses: ownAddresses(port) }),
       visitors: this.#open?.role.visits() ?? [],
       ...(past.length === 0 ? {} : { past }),
     };

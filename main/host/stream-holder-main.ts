@@ -25,8 +25,8 @@ import { holderFiles } from './stream-holder.ts';
 
 /** A laptop that has only just come back may not know the visit yet. */
 const askAgainMs = 200;
-/** After this long it does, and has no such migration. */
-const refusedForMs = 10_000;
+/** After this long it does, and has no such migration any more. */
+const refusedForMs = 60_000;
 const libvirtdPatienceMs = 5_000;
 const qemuPatienceMs = 10_000;
 /** Longer than between two steps of a move over a link that breaks. */
@@ -120,14 +120,14 @@ async function giveWires(carrier: Carrier, name: string, over: AbortSignal): Pro
   let refusedSinceMs: number | undefined;
   while (!over.aborted) {
     try {
-      const wire = await askEngine({ kind: 'migration', name }, over);
-      refusedSinceMs = undefined;
-      await carrier.attach(wire);
+      // A laptop that has nobody to take the stream dials all the same, and hangs up.
+      const isTaken = await carrier.attach(await askEngine({ kind: 'migration', name }, over));
+      refusedSinceMs = isTaken ? undefined : (refusedSinceMs ?? performance.now());
     } catch (thrown) {
-      const refused = !(thrown instanceof HomewardError && thrown.code === 'host-unreachable');
-      refusedSinceMs = refused ? (refusedSinceMs ?? performance.now()) : undefined;
-      if (refusedSinceMs !== undefined && performance.now() - refusedSinceMs > refusedForMs) carrier.destroy();
+      const isLink = thrown instanceof HomewardError && ['host-unreachable', 'timeout'].includes(thrown.code);
+      refusedSinceMs = isLink ? undefined : (refusedSinceMs ?? performance.now());
     }
+    if (refusedSinceMs !== undefined && performance.now() - refusedSinceMs > refusedForMs) carrier.destroy();
     await sleep(askAgainMs);
   }
 }

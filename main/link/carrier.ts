@@ -73,12 +73,15 @@ export class Carrier {
     else local.once('close', () => this.#onLocalClosed());
   }
 
-  /** Carries over `wire` from here on, instead of any before it. Resolves when it is over with that wire. */
-  async attach(wire: Duplex): Promise<void> {
+  /**
+   * Carries over `wire` from here on, instead of any before it. Resolves when it is over with that wire, to whether a carrier at
+   * its other end has said a word.
+   */
+  async attach(wire: Duplex): Promise<boolean> {
     this.#session?.wire.destroy();
     if (this.#finished) {
       wire.destroy();
-      return;
+      return true;
     }
     const session: Session = {
       wire,
@@ -97,6 +100,7 @@ export class Carrier {
     if (this.#session === session) this.#session = undefined;
     session.packer.destroy();
     session.unpacker.destroy();
+    return session.ready;
   }
 
   /** Cuts QEMU off. */

@@ -29,7 +29,7 @@ type WithoutToken<W> = W extends unknown ? Omit<W, 'stream'> : never;
 /** What a stream into the host's own machine leads to. */
 export interface StreamEnd {
   /** Carries over `wire` and resolves when it is over with that. A wire that has closed already is fine. */
-  attach(wire: Duplex): Promise<void>;
+  attach(wire: Duplex): Promise<unknown>;
 }
 /** A stream to be asked for; the token is the link's own affair. */
 export type StreamWish = WithoutToken<WantedStream>;

@@ -98,6 +98,10 @@ export class MigrationProcess {
     this.#files = files;
   }
 
+  isRunning(): Promise<boolean> {
+    return isAlive(this.#record);
+  }
+
   /** A new session for QEMU's stream; it stays silent until QEMU is there. @throws HomewardError `host-unreachable` where the process is gone */
   connectStream(): Promise<Duplex> {
     return connectUnixSocket(this.#files.sockets.stream);

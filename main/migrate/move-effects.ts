@@ -267,7 +267,15 @@ export class MoveEffects implements Effects {
   async abort(run: MoveRun): Promise<void> {
     // Over a link that is down the word does not get there, and neither does the memory: both wait.
     if (run.move.direction === 'home' && this.#options.link.state !== 'up') await this.awaitLink();
-    await (await this.#whereabouts.source(run)).abortJob(this.#options.vm.uuid);
+    for (;;) {
+      try {
+        return await (await this.#whereabouts.source(run)).abortJob(this.#options.vm.uuid);
+      } catch (thrown) {
+        // libvirt has no job yet for a while after the call was asked for, and a word may be lost on its way.
+        if (run.state.phase !== 'copying' || run.state.looking) throw thrown;
+        await sleep(lookAgainMs);
+      }
+    }
   }
 
   look(run: MoveRun): Promise<Extract<MoveEvent, { kind: 'seen' }>> {

@@ -6,6 +6,7 @@ import type { LocalVm } from './local-vm.ts';
 import type { MoveRun } from './move-run.ts';
 import { isInPostCopy, see } from './seen.ts';
 import type { VisitLink } from './visit-link.ts';
+import { visitNow } from './visit-now.ts';
 import { wakeStopped } from './wake.ts';
 
 export interface SettlingOptions {
@@ -42,11 +43,8 @@ export class Settling {
       await vm.disk.revoke('home');
       // A client that died between finish and confirm leaves the handed-over source stopped at home.
       if (direction === 'out') await removeStopped(vm);
-      if (run.state.resumeSource === true) {
-        await removeReceiver(vm);
-        await wakeStopped(await visitLink.connection(), vm.uuid);
-      }
-      if (direction === 'home') await this.#restoreBalloon(run, await visitLink.connection());
+      if (run.state.resumeSource === true) await removeReceiver(vm);
+      if (direction === 'home') await this.#leaveAway(run);
       return;
     }
     // The VM is at home, or nowhere: the visitor is fenced before home may write again.
@@ -63,6 +61,15 @@ export class Settling {
     // A receiver that has never run must not begin to when the source goes on; one that cannot be met is fenced.
     await this.#endVisit();
     if (run.state.resumeSource === true) await wakeStopped(vm.connection, vm.uuid);
+  }
+
+  async #leaveAway(run: MoveRun): Promise<void> {
+    const { vm, visitLink, link } = this.#options;
+    // With its visit the VM is over; whoever keeps the visits takes its disk back.
+    if ((await visitNow(link, visitLink.visit))?.state === 'gone') return;
+    const there = await visitLink.connection();
+    if (run.state.resumeSource === true) await wakeStopped(there, vm.uuid);
+    await this.#restoreBalloon(run, there);
   }
 
   /** An unreachable host ends a visit without a VM by itself; a fenced one is ended when it is met again. */

@@ -39,7 +39,7 @@ export class VisitLink {
   readonly #migrations = new Map<string, MigrationProcess>();
   /** By disk, the latest. */
   readonly #diskStreams = new Map<string, Promise<Duplex>>();
-  #connection: Connection | undefined;
+  #connection: Promise<Connection> | undefined;
   #closed = false;
 
   static async open(options: VisitLinkOptions): Promise<VisitLink> {
@@ -63,13 +63,24 @@ export class VisitLink {
   }
 
   /** Control connection to the visit's libvirtd; opened on first use. */
-  async connection(): Promise<Connection> {
-    this.#connection ??= await this.#options.libvirt.connect(this.#uri, { keepAliveIntervalS: 5 });
+  connection(): Promise<Connection> {
+    this.#connection ??= this.#connect();
     return this.#connection;
+  }
+
+  async #connect(): Promise<Connection> {
+    try {
+      return await this.#options.libvirt.connect(this.#uri, { keepAliveIntervalS: 5 });
+    } catch (thrown) {
+      this.#connection = undefined;
+      throw thrown;
+    }
   }
 
   /** Starts the process that is to make the migrate call, whose streams both machines know as `name`. @throws HomewardError */
   async prepareMigration(name: string, direction: Direction): Promise<void> {
+    // In weeks away, whoever tidies up /tmp may have taken it for forgotten.
+    await makeMigrationFolder(this.migrationFolder);
     const migration = await MigrationProcess.start(this.#options.runtimeFolder, name, {
       qemu: direction === 'out' ? 'connects' : 'listens',
       migrationSocket: this.#migrationSocket(name),
@@ -116,6 +127,11 @@ export class VisitLink {
     return adopted;
   }
 
+  /** Whether QEMU's stream of the call `name` still has an end here, over whatever link. */
+  async carries(name: string): Promise<boolean> {
+    return (await (await this.migration(name))?.isRunning()) === true;
+  }
+
   /** Over for good: QEMU's connection here ends with it. */
   async endMigration(name: string): Promise<void> {
     const migration = await this.migration(name);
@@ -142,8 +158,9 @@ export class VisitLink {
     this.#closed = true;
     this.fence();
     await Promise.all(this.#servers.map((server) => server.close()));
-    await this.#connection?.close();
+    const connection = await this.#connection?.catch(() => undefined);
     this.#connection = undefined;
+    await connection?.close();
   }
 
   async removeFolder(): Promise<void> {

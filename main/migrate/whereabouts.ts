@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MoveEvent } from '../../shared/machine/move-machine.ts';
 import type { Seen } from '../../shared/machine/verdict.ts';
-import type { VisitEnd } from '../../shared/model/visit-end.ts';
 import type { VisitInfo } from '../../shared/wire.ts';
 import type { Connection } from '../libvirt/index.ts';
 import type { HostLink } from '../link/index.ts';
@@ -11,6 +10,7 @@ import { migrationStatus } from './migration-status.ts';
 import type { MoveRun } from './move-run.ts';
 import { isInPostCopy, see } from './seen.ts';
 import type { VisitLink } from './visit-link.ts';
+import { type VisitNow, visitNow } from './visit-now.ts';
 
 export interface WhereaboutsOptions {
   readonly link: HostLink;
@@ -31,6 +31,8 @@ const sourcePatienceMs = 10_000;
 /** Of a host that was started anew, or knows nothing of the visit and refuses its streams, nothing is on its way any more. */
 const afterRestartMs = 1_500;
 const sourceEveryMs = 1_000;
+/** Migration states of QEMU's in which nothing crosses any more, unless somebody begins anew (MigrationStatus). */
+const ended: ReadonlySet<string> = new Set(['none', 'completed', 'failed', 'cancelled', 'postcopy-paused', 'gone']);
 
 /** Finds out what became of a VM that moves, from both libvirts and from what the host says of the visit. */
 export class Whereabouts {
@@ -49,7 +51,8 @@ export class Whereabouts {
   }
 
   async look(run: MoveRun): Promise<Extract<MoveEvent, { kind: 'seen' }>> {
-    if (!(await this.#callEnded(run))) return { kind: 'seen', source: 'unknown', destination: 'unknown' };
+    if (!(await this.#callEnded(run)) || !(await this.#jobEnded(run)))
+      return { kind: 'seen', source: 'unknown', destination: 'unknown' };
     let last: { source: Seen; destination: Seen } | undefined;
     for (let looks = 0; looks < looksAtMost; looks += 1) {
       const [source, destination] = await Promise.all([this.#see(run, false), this.#see(run, true)]);
@@ -100,6 +103,30 @@ export class Whereabouts {
         .then((source) => (flips ? source.startPostCopy(vm.uuid) : source.abortJob(vm.uuid)))
         .catch(() => undefined);
     }
+  }
+
+  /**
+   * A source behind the link does not hear of it when the process that received for it here has gone, by itself or with this
+   * computer: its job would go on for ever, and no other could begin.
+   */
+  async #jobEnded(run: MoveRun): Promise<boolean> {
+    const { vm, visitLink, link } = this.#options;
+    const { socketName } = run.data;
+    if (run.move.direction === 'out' || socketName === undefined || (await visitLink.carries(socketName))) return true;
+    const deadline = performance.now() + this.#sourcePatienceMs;
+    while (link.state === 'up' && performance.now() < deadline) {
+      if ((await this.#visitState()) === 'gone') return true;
+      try {
+        const source = await this.source(run);
+        const status = await migrationStatus(source, vm.uuid);
+        if (status === undefined || ended.has(status)) return true;
+        await source.abortJob(vm.uuid, { postcopy: status.startsWith('postcopy') });
+      } catch {
+        // Refused at this moment, or not heard: it is asked again how things stand.
+      }
+      await sleep(lookAgainMs);
+    }
+    return false;
   }
 
   /**
@@ -183,22 +210,15 @@ export class Whereabouts {
     return see(visitLink.connection(), vm.uuid, destination);
   }
 
-  /** What the host says of the visit: `gone` also where it knows none, undefined where it cannot be asked. */
-  async #visitInfo(): Promise<VisitNow | undefined> {
+  #visitInfo(): Promise<VisitNow | undefined> {
     const { visitLink, link } = this.#options;
-    if (link.state !== 'up') return undefined;
-    const listed = await link.call('visit.list', {}).catch(() => undefined);
-    if (listed === undefined) return undefined;
-    const found = listed.visits.find(({ visit }) => visit === visitLink.visit);
-    return found ?? { state: 'gone', end: { why: 'forgotten' } };
+    return visitNow(link, visitLink.visit);
   }
 
   async #visitState(): Promise<VisitInfo['state'] | undefined> {
     return (await this.#visitInfo())?.state;
   }
 }
-
-type VisitNow = Pick<VisitInfo, 'state'> & { readonly end?: Pick<VisitEnd, 'why'> | undefined };
 
 /** How long what has crossed may still arrive. */
 function patienceWith(visit: VisitNow | undefined, usualMs: number): number {

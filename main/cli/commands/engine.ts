@@ -40,7 +40,13 @@ Examples:
 }
 
 /** The engine takes this process's place: its signals, its exit code. */
-function foreground(host: boolean): Promise<Outcome> {
+async function foreground(host: boolean): Promise<Outcome> {
+  const running = await statusOfEngine();
+  if (running !== undefined) {
+    throw new HomewardError('engine-running', `An engine is already running for this user (process ${running.pid}).`, {
+      hint: 'Use it, or stop it first: homeward engine stop',
+    });
+  }
   if (process.execve === undefined) throw new HomewardError('internal', 'This Node cannot replace its own process.');
   const { args, env } = engineCommand({ host });
   return process.execve(process.execPath, [process.execPath, ...args], env);

@@ -1,4 +1,5 @@
 import { Argument, type Command } from 'commander';
+import { formatAddress } from '../../../shared/address.ts';
 import type { HostSettings, Pairing, Status } from '../../../shared/rpc.ts';
 import { count, formatBytes, formatDuration, pastVisitLine, visitLine } from '../../../shared/view/index.ts';
 import type { VisitInfo } from '../../../shared/wire.ts';
@@ -96,13 +97,19 @@ function limitsOf(options: HostOptions): Partial<HostSettings> {
 function hostWords(settings: HostSettings, host: Status['host'], nowMs: number): string {
   const limits = `${count(settings.maxVisitors, 'visitor')}, ${formatBytes(settings.maxMemoryBytes)}, ${count(settings.maxVcpus, 'vCPU')} at most; one whose computer is silent is kept for ${formatDuration(settings.leaseHours * 3_600_000)}`;
   const state = host.enabled
-    ? `This computer takes visitors${host.port === undefined ? '' : ` on port ${host.port}`}: ${limits}.`
+    ? `This computer takes visitors${reachedAt(host)}: ${limits}.`
     : `This computer takes no visitors. Limits when it does: ${limits}.`;
   return [
     state,
     ...host.visitors.map((visit) => `  ${visitLine(visit, nowMs)}`),
     ...(host.past ?? []).map((visit) => `  ${pastVisitLine(visit, nowMs)}`),
   ].join('\n');
+}
+
+/** As `homeward hosts add` takes it on a laptop. */
+function reachedAt({ port, addresses = [] }: Status['host']): string {
+  if (addresses.length > 0) return ` at ${addresses.map(formatAddress).join(' and ')}`;
+  return port === undefined ? '' : ` on port ${port}`;
 }
 
 async function beHost(context: Context, limits: Partial<HostSettings>): Promise<Outcome> {
@@ -129,7 +136,8 @@ async function beHost(context: Context, limits: Partial<HostSettings>): Promise<
     visitors.update(status);
     output.result(
       { event: 'ready', name: status.name, fingerprint: status.fingerprint, settings, ...status.host },
-      () => `${hostWords(settings, status.host, Date.now())}\nPair with ${status.name} from your laptop: homeward pair`,
+      () =>
+        `${hostWords(settings, status.host, Date.now())}\nPair with ${status.name} from your laptop: homeward pair ${status.name}`,
     );
     output.note('Ctrl-C ends this.');
     for (const pairing of await engine.call('pair.pending', {})) pairings.add(pairing);

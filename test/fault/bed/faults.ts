@@ -70,6 +70,13 @@ export const faults = {
     heal: nothing,
     lastsMs: atOnceMs,
   },
+  // What carries the migration at home, and has outlived its engines.
+  'migration-killed': {
+    moments: moments.filter((moment) => /\/(pre-copy|post-copy|switchover)$/.test(moment)),
+    inject: ({ scene }) => strike('SIGKILL', running(scene.bed.laptop, /\/migration-main\.[jt]s$/)),
+    heal: nothing,
+    lastsMs: atOnceMs,
+  },
   'storage-daemon-killed': {
     moments,
     inject: ({ scene }) => strike('SIGKILL', named(scene.bed.laptop, 'qemu-storage-daemon')),
@@ -227,6 +234,10 @@ interface Process {
 
 function named(host: BedHost, program: string): readonly Process[] {
   return host.processes().filter(({ args }) => basename(args[0] ?? '') === program);
+}
+
+function running(host: BedHost, script: RegExp): readonly Process[] {
+  return host.processes().filter(({ args }) => args.some((arg) => script.test(arg)));
 }
 
 function qemusOn(rig: Rig, { name }: BedHost): readonly Process[] {

@@ -33,11 +33,21 @@ test('engine --detach starts one engine, says so when it runs already, and stop 
     stderr: '',
   });
   const second = await runCli(env, ['engine']);
-  expect(second.code).not.toBe(0);
+  expect(second.code).toBe(4);
   expect(second.stderr).toContain(`An engine is already running for this user (process ${pid}).`);
   expect(await runCli(env, ['engine', 'stop'])).toEqual({ code: 0, stdout: 'The engine is stopped.\n', stderr: '' });
   await expect.poll(() => alive(pid), { timeout: 5_000 }).toBe(false);
   expect((await runCli(env, ['status'])).code).toBe(3);
+});
+
+test('an engine that was started as a host is none any more once that is turned off', async () => {
+  const { env } = await realSurroundings();
+  const host = async (...what: string[]) =>
+    JSON.parse((await runCli(env, ['host', ...what, '--json'])).stdout) as { enabled: boolean; addresses?: unknown };
+  await runCli(env, ['engine', '--detach', '--host']);
+  expect(await host('status')).toMatchObject({ enabled: true, addresses: expect.any(Array) });
+  expect(await host('off')).toMatchObject({ enabled: false, settings: { enabled: false } });
+  expect(await host('status')).not.toHaveProperty('addresses');
 });
 
 test('an engine killed with SIGKILL is replaced by the next', async () => {
@@ -122,7 +132,7 @@ test('engine --detach --host makes a host of an engine that runs already', async
 test('host starts an engine of its own, is a host while it runs, and Ctrl-C ends both', async () => {
   const { env } = await realSurroundings();
   const cli = startInTerminal(env, ['host', '--max-visitors', '1']);
-  await cli.sees(/takes visitors on port \d+: 1 visitor, [\s\S]*Ctrl-C ends this/);
+  await cli.sees(/takes visitors (?:at \S+:\d+|on port \d+)[^:]*: 1 visitor, [\s\S]*Ctrl-C ends this/);
   const { pid } = JSON.parse((await runCli(env, ['status', '--json'])).stdout) as { pid: number };
   cli.child.stdin?.write('\u0003');
   const { code, stdout } = await cli.ended;

@@ -3,6 +3,8 @@ import type { Connection, DomainState } from '../../../main/libvirt/index.ts';
 import { MoveEffects, type MoveRun } from '../../../main/migrate/index.ts';
 import { MiB, vmUuid } from '../samples.ts';
 
+const visit = { visit: 'e'.repeat(32), state: 'running' };
+
 type Options = ConstructorParameters<typeof MoveEffects>[0];
 
 interface Given {
@@ -54,11 +56,16 @@ function comingHome({
   const away = connection('away');
   const disk = { allow: async () => undefined, revoke: async () => undefined };
   const effects = new MoveEffects({
-    link: { state: 'up', call: async () => ({}), traffic: () => [], openStream: () => Promise.reject(new Error('no')) },
+    link: {
+      state: 'up',
+      call: async () => ({ visits: [visit] }),
+      traffic: () => [],
+      openStream: () => Promise.reject(new Error('no')),
+    },
     linkStableMs: () => 0,
     vm: { uuid: vmUuid, disk, connection: connection('home') },
     visitLink: {
-      visit: 'e'.repeat(32),
+      visit: visit.visit,
       connection: async () => away,
       prepareMigration: async () => undefined,
       endMigration: async () => undefined,

@@ -51,7 +51,12 @@ describe('a source that libvirt stopped for a post-copy that failed', () => {
 });
 
 /** Settles a move whose flip failed, with what is left at its destination; what was done, in order. */
-async function settle(direction: Direction, receiver: DomainState, hostAnswers = true): Promise<readonly string[]> {
+async function settle(
+  direction: Direction,
+  receiver: DomainState,
+  hostAnswers = true,
+  visits: readonly unknown[] = [{ visit: 'v', state: 'running' }],
+): Promise<readonly string[]> {
   const did: string[] = [];
   const note = (what: string) => async (): Promise<void> => void did.push(what);
   const end = (where: string, state: DomainState) => ({
@@ -64,7 +69,10 @@ async function settle(direction: Direction, receiver: DomainState, hostAnswers =
   const effects = new MoveEffects({
     link: {
       state: hostAnswers ? 'up' : 'down',
-      call: async (name: string) => void did.push(name),
+      call: async (name: string) => {
+        if (name !== 'visit.list') did.push(name);
+        return { visits };
+      },
     },
     visitLink: { visit: 'v', fence: () => did.push('fence'), connection: async () => end('away', half) },
     vm: {
@@ -95,5 +103,11 @@ describe('a source whose flip failed goes on only after its receiver', () => {
   it('is fenced and ended at home', async () => {
     expect(await settle('home', incoming)).toEqual(['revoke home', 'destroy home', 'wake away', 'balloon away']);
     expect(await settle('home', gone)).toEqual(['revoke home', 'wake away', 'balloon away']);
+  });
+
+  it('is over with its visit, and asked nothing more', async () => {
+    const over = { visit: 'v', state: 'gone', end: { why: 'host-restarted', at: '2026-11-20T10:00:00.000Z' } };
+    expect(await settle('home', gone, true, [over])).toEqual(['revoke home']);
+    expect(await settle('home', gone, true, [])).toEqual(['revoke home']);
   });
 });

@@ -5,6 +5,8 @@ import type { Effects } from '../../../main/migrate/move-run.ts';
 import type { MoveState } from '../../../shared/machine/move-machine.ts';
 import { move } from '../samples.ts';
 
+type EffectsOptions = ConstructorParameters<typeof MoveEffects>[0];
+
 const copying: MoveState = { phase: 'copying', direction: 'out', flipped: false, cancelAsked: false, looking: false };
 
 function runIn(state: MoveState): { run: MoveRun; did: string[]; journaled: (boolean | undefined)[] } {
@@ -122,4 +124,20 @@ it('a call of an earlier engine that never began, and does not end, is ended whe
 it('a call of an earlier engine is called off, but flipped where that engine has asked for it', async () => {
   expect(await takenUp(copying)).toEqual(['abort']);
   expect(await takenUp({ ...copying, flipAsked: true })).toEqual(['flip']);
+});
+
+it('a cancel that comes before libvirt has a job is said again until it is heard', async () => {
+  let said = 0;
+  const connection = {
+    abortJob: async () => {
+      said += 1;
+      if (said < 3) throw new Error('no job is active on the domain');
+    },
+  };
+  const effects = new MoveEffects({ vm: { uuid: 'u', connection } } as unknown as EffectsOptions);
+  const run = (phase: MoveState['phase']) => ({ move: { direction: 'out' }, state: { ...copying, phase } }) as MoveRun;
+  await effects.abort(run('copying'));
+  expect(said).toBe(3);
+  said = 0;
+  await expect(effects.abort(run('settling'))).rejects.toThrow('no job is active');
 });

@@ -139,3 +139,53 @@ it.each([
   expect(await wasEnded(false, { state: 'running', reason: 'running-booted' }, visits)).toBe(true);
   expect(await wasEnded(true, { state: 'paused', reason: 'paused-postcopy' }, visits)).toBe(true);
 });
+
+/** Looks at a move home that an earlier engine began, whose process here has gone; what its source was told, and what was seen. */
+async function lookWithoutProcess(statuses: readonly string[], patienceMs?: number) {
+  const left = [...statuses];
+  const aborted: unknown[] = [];
+  const source = {
+    state: async () => ({ state: 'running', reason: 'running-booted' }),
+    qemuMonitorCommand: async () => ({ status: left.length > 1 ? left.shift() : left[0] }),
+    abortJob: async (_uuid: string, { postcopy }: { postcopy: boolean }) => {
+      aborted.push(postcopy ? 'paused' : 'aborted');
+      if (aborted.length === 1) throw new Error('refused at this moment');
+    },
+  };
+  const receiver = {
+    state: async () => ({ state: 'paused', reason: 'paused-migration' }),
+    onEvent: () => () => undefined,
+  };
+  const visitLink = {
+    visit: 'v',
+    migration: async () => undefined,
+    carries: async () => false,
+    connection: async () => source,
+  };
+  const options = {
+    link: { state: 'up', call: async () => ({ visits: [{ visit: 'v', state: 'running' }] }) },
+    visitLink,
+    vm: { uuid: 'u', connection: receiver },
+  } as unknown as ConstructorParameters<typeof MoveEffects>[0];
+  const run = { data: { socketName: 'm' }, move: { direction: 'home' }, state: {} } as unknown as MoveRun;
+  const seen = await new MoveEffects(options, patienceMs).look(run);
+  return { aborted, seen };
+}
+
+it('a source that goes on sending to nobody is called off, and only then believed', async () => {
+  const { aborted, seen } = await lookWithoutProcess(['active', 'active', 'cancelling', 'cancelled']);
+  expect(aborted).toEqual(['aborted', 'aborted', 'aborted']);
+  expect(seen).toEqual({ kind: 'seen', source: 'running', destination: 'incoming' });
+});
+
+it('one in post-copy is stopped, to be resumed', async () => {
+  expect((await lookWithoutProcess(['postcopy-active', 'postcopy-paused'])).aborted).toEqual(['paused']);
+});
+
+it('one that cannot be called off is looked at again', async () => {
+  expect((await lookWithoutProcess(['active'], -1)).seen).toEqual({
+    kind: 'seen',
+    source: 'unknown',
+    destination: 'unknown',
+  });
+});
