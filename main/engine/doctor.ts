@@ -24,6 +24,8 @@ export interface DoctorOptions {
   readonly disks: Pick<DiskKeeper, 'story'>;
   readonly homeFacts: () => Promise<HostFacts>;
   readonly ownName: () => Promise<OwnName>;
+  /** Whether VMs of other computers may run here. */
+  readonly isHost: () => boolean;
   /** Of lid, battery and network. */
   readonly power: () => Promise<readonly Finding[]>;
   readonly stateFolder: string;
@@ -35,16 +37,23 @@ export interface DoctorOptions {
   readonly noticed: () => readonly Finding[];
 }
 
-/** Programs by what they are for; `for` says which role misses them. */
-const tools: readonly { readonly command: string; readonly package: string; readonly use: string }[] = [
+interface Tool {
+  readonly command: string;
+  readonly package: string;
+  readonly use: string;
+  /** Missed only where VMs of other computers run here. */
+  readonly host?: true;
+}
+
+const tools: readonly Tool[] = [
   { command: 'qemu-storage-daemon', package: 'qemu-system-common', use: 'serve a VM’s disk from home' },
   { command: 'passt', package: 'passt', use: 'keep a VM’s connections while it is away' },
   { command: 'qemu-system-x86_64', package: 'qemu-system-x86', use: 'run VMs' },
   { command: 'setfacl', package: 'acl', use: 'let the QEMU of qemu:///system reach a VM’s disk' },
-  { command: 'libvirtd', package: 'libvirt-daemon', use: 'let VMs visit this computer' },
-  { command: 'bwrap', package: 'bubblewrap', use: 'lock visiting VMs in (host role)' },
-  { command: 'nbdkit', package: 'nbdkit', use: 'cache a visiting VM’s disk (host role)' },
-  { command: 'socat', package: 'socat', use: 'connect a visiting VM’s network (host role)' },
+  { command: 'libvirtd', package: 'libvirt-daemon', use: 'let VMs visit this computer (host role)', host: true },
+  { command: 'bwrap', package: 'bubblewrap', use: 'lock visiting VMs in (host role)', host: true },
+  { command: 'nbdkit', package: 'nbdkit', use: 'cache a visiting VM’s disk (host role)', host: true },
+  { command: 'socat', package: 'socat', use: 'connect a visiting VM’s network (host role)', host: true },
 ];
 
 const leastFreeBytes = 256 * 1024 * 1024;
@@ -85,12 +94,12 @@ export class Doctor {
 
   async #tools(): Promise<Finding[]> {
     const findings = await Promise.all(
-      tools.map(async ({ command, package: name, use }): Promise<Finding> => {
+      tools.map(async ({ command, package: name, use, host = false }): Promise<Finding> => {
         const path = await findCommand(command, this.#options.searchPath).catch(() => undefined);
         return path === undefined
           ? {
               id: `tool-${command}`,
-              severity: 'problem',
+              severity: host && !this.#options.isHost() ? 'note' : 'problem',
               title: `${command} is missing`,
               detail: `It is needed to ${use}.`,
               remedy: 'Install it, or run the set-up, which installs all that is missing.',

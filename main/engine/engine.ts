@@ -252,6 +252,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     disks,
     homeFacts: () => homeFacts.read(),
     ownName: () => ownName(),
+    isHost: () => hosting.settings.enabled,
     power: () => powerFindings(power),
     stateFolder: paths.stateFolder,
     version,

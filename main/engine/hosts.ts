@@ -179,7 +179,7 @@ export class Hosts {
     const host = this.#paired.get(fingerprint);
     if (host === undefined) {
       throw new HomewardError('not-paired', 'The host of this visit is no longer paired with this computer.', {
-        hint: 'Pair it again: homeward pair',
+        hint: 'Pair it again: homeward pair NAME',
       });
     }
     return host;
@@ -206,7 +206,7 @@ export class Hosts {
         {
           hint:
             up.length === 0
-              ? 'See what is there with: homeward hosts; pair one with: homeward pair'
+              ? 'See what is there with: homeward hosts; pair one with: homeward pair NAME'
               : `Add --to ${up.map(({ name }) => name).join(' or --to ')}`,
         },
       );

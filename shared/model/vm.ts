@@ -52,7 +52,7 @@ export const Sample = z.object({
   memoryBytes: Bytes,
   /** In use as the balloon driver reports it; the whole memory where it is silent. */
   usedMemoryBytes: Bytes,
-  /** Memory rewritten, as QEMU last measured it (virDomainStartDirtyRateCalc); only while a window looks on. */
+  /** Memory rewritten, as QEMU last measured it (virDomainStartDirtyRateCalc); only while a window looks on or the VM works. */
   dirtyBytesPerSec: z.number().min(0).optional(),
   /** From the guest agent. */
   guestLoad1: z.number().min(0).optional(),

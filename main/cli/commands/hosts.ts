@@ -28,7 +28,11 @@ export function addHosts(program: Command): void {
     (host) => `Added ${host.name}.${host.paired ? '' : ` Pair with it: homeward pair ${host.name}`}`,
   );
   asks(
-    hosts.command('forget').description('forget one that was added').argument('<host>', 'name or fingerprint'),
+    hosts
+      .command('forget')
+      .description('forget one that was added')
+      .argument('<host>', 'name, fingerprint or address:port')
+      .addHelpText('after', '\nExample:\n  homeward hosts forget 192.168.1.20:7420'),
     (engine, _options, host = '') => engine.call('hosts.forget', { host }),
     () => 'Forgotten.',
   );
@@ -44,7 +48,8 @@ export function addHosts(program: Command): void {
       .command('rename')
       .description('give one another name on this computer')
       .argument('<peer>', 'name or fingerprint')
-      .argument('<name>', 'its new name'),
+      .argument('<name>', 'its new name')
+      .addHelpText('after', '\nExample:\n  homeward peers rename tower attic'),
     (engine, _options, fingerprint = '', name = '') => engine.call('peers.rename', { fingerprint, name }),
     (peer) => `It is called ${peer.name} now.`,
   );
@@ -53,7 +58,8 @@ export function addHosts(program: Command): void {
       .command('revoke')
       .description('end a pairing: neither computer can use the other until they pair again')
       .argument('<peer>', 'name or fingerprint')
-      .option('-y, --yes', 'do not ask'),
+      .option('-y, --yes', 'do not ask')
+      .addHelpText('after', '\nExample:\n  homeward peers revoke tower'),
     async ({ output, asker }, { yes }, fingerprint = '') => {
       if (yes !== true && !output.json && !(await asker.confirm(`End the pairing with ${fingerprint}?`))) {
         output.note('Nothing was changed.');
@@ -78,7 +84,7 @@ export function hostTable(hosts: readonly Host[], columns: number): string {
 }
 
 function peerTable(peers: readonly Peer[], columns: number): string {
-  if (peers.length === 0) return 'Not paired with any computer. Pair with: homeward pair';
+  if (peers.length === 0) return 'Not paired with any computer. See whom to pair with: homeward pair';
   const rows = peers.map((peer) => [
     peer.name,
     peer.role === 'host' ? 'VMs of this computer visit it' : 'its VMs visit this computer',

@@ -32,6 +32,7 @@ async function run(over: Partial<DoctorOptions> = {}): Promise<readonly Finding[
     disks: { story: () => well },
     homeFacts: () => Promise.resolve(facts()),
     ownName: () => Promise.resolve({ name: 'lap', known: true }),
+    isHost: () => true,
     power: () => Promise.resolve([]),
     stateFolder: await tempFolder(),
     version: '0.1.0',
@@ -62,6 +63,15 @@ describe('the doctor', () => {
       expect(finding?.title).toBe(`${tool} is missing`);
       expect(finding?.command).toMatch(/^sudo apt-get install \S+$/);
     }
+  });
+
+  it('takes what only visitors need for no problem where none may come', async () => {
+    const searchPath = await tempFolder();
+    const findings = await run({ searchPath, isHost: () => false });
+    for (const tool of ['libvirtd', 'bwrap', 'nbdkit', 'socat']) {
+      expect(byId(findings, `tool-${tool}`)).toMatchObject({ severity: 'note', title: `${tool} is missing` });
+    }
+    expect(byId(findings, 'tool-passt')?.severity).toBe('problem');
   });
 
   it('takes a program that cannot be executed for missing, and one that can for there', async () => {
