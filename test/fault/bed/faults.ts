@@ -73,7 +73,7 @@ export const faults = {
   // What carries the migration at home, and has outlived its engines.
   'migration-killed': {
     moments: moments.filter((moment) => /\/(pre-copy|post-copy|switchover)$/.test(moment)),
-    inject: ({ scene }) => strike('SIGKILL', running(scene.bed.laptop, /\/migration-main\.[jt]s$/)),
+    inject: ({ scene }) => strike('SIGKILL', running(scene.bed.laptop, /[/-]migration-main\.[jt]s$/)),
     heal: nothing,
     lastsMs: atOnceMs,
   },
