@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
-import type { Duplex } from 'node:stream';
+import { type Duplex, duplexPair, PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HomewardError } from '../../shared/errors.ts';
 import type { Direction } from '../../shared/model/move.ts';
 import type { StreamHello, WantedStream } from '../../shared/wire.ts';
 import type { Connection, Libvirt, MigrateRequest } from '../libvirt/index.ts';
-import { connectUnixSocket, type HostLink, serveUnixSocket, splice, type UnixServer } from '../link/index.ts';
+import { Carrier, connectUnixSocket, type HostLink, serveUnixSocket, splice, type UnixServer } from '../link/index.ts';
 import type { LocalVm } from './local-vm.ts';
 import { MigrationProcess } from './migration-process.ts';
 
@@ -132,6 +132,11 @@ export class VisitLink {
     return (await (await this.migration(name))?.isRunning()) === true;
   }
 
+  /** Has the visit's QEMU know that what it sent or heard by the call `name` is broken off, whose end here has gone. */
+  async breakOff(name: string): Promise<void> {
+    await (await goneEnd()).attach(await this.#options.link.openStream({ kind: 'migration', visit: this.visit, name }));
+  }
+
   /** Over for good: QEMU's connection here ends with it. */
   async endMigration(name: string): Promise<void> {
     const migration = await this.migration(name);
@@ -201,11 +206,13 @@ export class VisitLink {
     return opening;
   }
 
-  /** Way home: the host asks again for a stream that broke. */
+  /** Way home: the host asks again for a stream that broke. Where nobody is left to take it, its QEMU is to know. */
   async #streamHome(name: string): Promise<Duplex> {
     const migration = await this.migration(name);
-    if (migration === undefined) throw new HomewardError('refused', `No migration ${name} comes home to this visit.`);
-    return migration.connectStream();
+    if (migration !== undefined && (await migration.isRunning())) return migration.connectStream();
+    const [here, there] = duplexPair();
+    void goneEnd().then((gone) => gone.attach(here));
+    return there;
   }
 
   /** Over the link, which may be one after another; on the way home the host asks for QEMU's stream itself. */
@@ -255,6 +262,13 @@ export class VisitLink {
     this.#streams.add(stream);
     stream.once('close', () => this.#streams.delete(stream));
   }
+}
+
+/** A carrier that has received nothing continues no other, so whatever it meets breaks off. */
+async function goneEnd(): Promise<Carrier> {
+  const local = new PassThrough().destroy();
+  await once(local, 'close');
+  return new Carrier(local);
 }
 
 function uriOf(socket: string): string {

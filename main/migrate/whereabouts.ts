@@ -58,13 +58,28 @@ export class Whereabouts {
       const [source, destination] = await Promise.all([this.#see(run, false), this.#see(run, true)]);
       const same = last?.source === source && last.destination === destination;
       if (same && (await this.#stays(run, source, destination))) {
-        const orphaned = source === 'absent' && destination === 'unknown';
-        return { kind: 'seen', source, destination: orphaned ? await this.#withoutSource(run) : destination };
+        return { kind: 'seen', source, destination: await this.#whatIsLeft(run, source, destination) };
       }
       last = { source, destination };
       await sleep(lookAgainMs);
     }
     return { kind: 'seen', source: 'unknown', destination: 'unknown' };
+  }
+
+  /** Of a destination that cannot become a VM any more, though it is there. */
+  async #whatIsLeft(run: MoveRun, source: Seen, destination: Seen): Promise<Seen> {
+    if (source === 'absent' && destination === 'unknown') return this.#withoutSource(run);
+    if (source !== 'postcopy-source' || destination !== 'incoming') return destination;
+    // libvirt resumes only what the call that has gone had begun to finish (qemuMigrationDstFinish).
+    const { socketName } = run.data;
+    const isHeld = socketName === undefined || (await this.#options.visitLink.carries(socketName));
+    return isHeld ? destination : 'absent';
+  }
+
+  /** At home, a source that has flipped and was left by its call. */
+  #waitsForDestination(): Promise<boolean> {
+    const { vm } = this.#options;
+    return vm.connection.state(vm.uuid).then(isInPostCopy, () => false);
   }
 
   /** Whether home can have no copy from here on either, where it was seen to have none. */
@@ -106,13 +121,17 @@ export class Whereabouts {
   }
 
   /**
-   * A source behind the link does not hear of it when the process that received for it here has gone, by itself or with this
-   * computer: its job would go on for ever, and no other could begin.
+   * A QEMU behind the link does not hear of it when the process that spoke to it from here has gone, by itself or with this
+   * computer: it would wait, or its job go on, for ever, and no other could begin.
    */
   async #jobEnded(run: MoveRun): Promise<boolean> {
     const { vm, visitLink, link } = this.#options;
     const { socketName } = run.data;
-    if (run.move.direction === 'out' || socketName === undefined || (await visitLink.carries(socketName))) return true;
+    if (socketName === undefined || (await visitLink.carries(socketName))) return true;
+    if (run.move.direction === 'out') {
+      if (await this.#waitsForDestination()) await visitLink.breakOff(socketName).catch(() => undefined);
+      return true;
+    }
     const deadline = performance.now() + this.#sourcePatienceMs;
     while (link.state === 'up' && performance.now() < deadline) {
       if ((await this.#visitState()) === 'gone') return true;

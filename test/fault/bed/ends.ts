@@ -71,9 +71,12 @@ const guestEnded = (): Ends => ended;
 
 const table: Partial<Record<FaultName, (met: Met) => Ends>> = {
   'qemu-home-killed': died('home'),
+  'home-off': died('home'),
   'qemu-host-killed': died('away'),
   'host-off': died('away'),
   'libvirtd-home-killed': receiverEnded('home'),
+  // A receiver that its call had not begun to finish is ended by libvirt, or never finished by anybody.
+  'migration-killed': (met) => [...receiverEnded('home')(met), ...receiverEnded('out')(met)],
   'libvirtd-host-killed': receiverEnded('out'),
   'guest-shut-down': guestEnded,
   // What it had accepted and not written through is lost to the guest, which must not go on as if it were not.

@@ -98,6 +98,25 @@ export const faults = {
     heal: ({ scene }) => scene.bed.setRate(linkMbit),
     lastsMs: 15_000,
   },
+  // As when its battery is empty; what it held alone of the VM is lost, and what the host holds comes home later.
+  'home-off': {
+    moments: moments.filter(
+      (moment) => moment === 'idle-away' || moment === 'out/settle' || /^home\/(?!settle)/.test(moment),
+    ),
+    inject: async ({ scene: { bed, laptop, libvirtd } }) => {
+      strike(
+        'SIGKILL',
+        bed.laptop.processes().filter(({ pid }) => pid !== bed.laptop.initPid),
+      );
+      laptop.client.close();
+      await libvirtd.kill();
+    },
+    heal: async ({ scene }) => {
+      await scene.libvirtd.restart();
+      await scene.restartLaptop();
+    },
+    lastsMs: 5_000,
+  },
   'host-off': {
     moments,
     inject: async ({ scene }) => {

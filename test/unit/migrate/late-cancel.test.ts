@@ -91,6 +91,7 @@ async function takenUp(
     visitLink: {
       visit: 'v',
       connection: () => Promise.reject(new Error('not in this test')),
+      carries: async () => false,
       migration: async () => ({ name: 'm', outcome: () => new Promise(() => undefined) }),
       endMigration: async () => void did.add('end'),
     },
