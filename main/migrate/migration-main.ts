@@ -21,6 +21,8 @@ import type { MigrationConfig, MigrationOutcome } from './migration-process.ts';
 const { qemu, migrationSocket, sockets }: MigrationConfig = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
 /** QEMU's listening socket appears a moment after libvirt has prepared the destination. */
 const connectRetryMs = 50;
+/** For QEMU's connection after a resume that libvirt calls failed: it may merely have looked before that was there. */
+const resumePatienceMs = 10_000;
 
 /** A carrier to be, and where the connections that it is to cross come in. */
 class Door {
@@ -114,18 +116,21 @@ await serveUnixSocket(sockets.outcome, (socket) => {
 });
 
 let streaming = false;
-const streamEnded = (qemuEnd?.socket ?? connectQemu(callOver.signal)).then((socket) => {
+const connected = (qemuEnd?.socket ?? connectQemu(callOver.signal)).then((socket) => {
   streaming = true;
-  return streamDoor.carry(socket);
+  return socket;
 });
+const streamEnded = connected.then((socket) => streamDoor.carry(socket));
 streamEnded.catch(() => undefined);
 const callEnded = libvirtEnd.socket.then((socket) => callDoor.carry(socket));
 
 const request = await requestFrom(await asking.promise);
 if (request === undefined) process.exit(0);
 const ended = await migrate(libvirt, request);
-callOver.abort();
 outcome.resolve(ended);
+// A source that has begun to resume never comes back from it without its stream (QEMU before 8.2).
+if (!ended.ok && request.flags.includes('postcopyResume')) await Promise.race([connected, sleep(resumePatienceMs)]);
+callOver.abort();
 // A call that failed proves nothing of the stream: in post-copy QEMU goes on by itself.
 if (streaming) await Promise.all([streamEnded, callEnded]);
 await Promise.race([Promise.all(telling), sleep(1_000)]);

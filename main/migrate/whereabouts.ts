@@ -58,7 +58,7 @@ export class Whereabouts {
       const [source, destination] = await Promise.all([this.#see(run, false), this.#see(run, true)]);
       const same = last?.source === source && last.destination === destination;
       if (same && (await this.#stays(run, source, destination))) {
-        return { kind: 'seen', source, destination: await this.#whatIsLeft(run, source, destination) };
+        return { kind: 'seen', ...(await this.#whatIsLeft(run, source, destination)) };
       }
       last = { source, destination };
       await sleep(lookAgainMs);
@@ -66,14 +66,25 @@ export class Whereabouts {
     return { kind: 'seen', source: 'unknown', destination: 'unknown' };
   }
 
-  /** Of a destination that cannot become a VM any more, though it is there. */
-  async #whatIsLeft(run: MoveRun, source: Seen, destination: Seen): Promise<Seen> {
-    if (source === 'absent' && destination === 'unknown') return this.#withoutSource(run);
-    if (source !== 'postcopy-source' || destination !== 'incoming') return destination;
+  /** Of ends that are there, though they cannot become a VM any more. */
+  async #whatIsLeft(run: MoveRun, source: Seen, destination: Seen): Promise<{ source: Seen; destination: Seen }> {
+    if (source === 'absent' && destination === 'unknown')
+      return { source, destination: await this.#withoutSource(run) };
+    if (source !== 'postcopy-source' || (await this.#isCarried(run))) return { source, destination };
     // libvirt resumes only what the call that has gone had begun to finish (qemuMigrationDstFinish).
+    if (destination === 'incoming') return { source, destination: 'absent' };
+    const status = await this.#statusOfSource(run).catch(() => undefined);
+    return status === 'postcopy-recover' ? { source: 'absent', destination } : { source, destination };
+  }
+
+  /** Whether QEMU's stream still has an end here. */
+  async #isCarried(run: MoveRun): Promise<boolean> {
     const { socketName } = run.data;
-    const isHeld = socketName === undefined || (await this.#options.visitLink.carries(socketName));
-    return isHeld ? destination : 'absent';
+    return socketName === undefined || this.#options.visitLink.carries(socketName);
+  }
+
+  async #statusOfSource(run: MoveRun): Promise<string | undefined> {
+    return migrationStatus(await this.source(run), this.#options.vm.uuid);
   }
 
   /** At home, a source that has flipped and was left by its call. */
@@ -127,25 +138,28 @@ export class Whereabouts {
   async #jobEnded(run: MoveRun): Promise<boolean> {
     const { vm, visitLink, link } = this.#options;
     const { socketName } = run.data;
-    if (socketName === undefined || (await visitLink.carries(socketName))) return true;
+    if (socketName === undefined || (await this.#isCarried(run))) return true;
     if (run.move.direction === 'out') {
-      if (await this.#waitsForDestination()) await visitLink.breakOff(socketName).catch(() => undefined);
-      return true;
+      if (!(await this.#waitsForDestination())) return true;
+      await visitLink.breakOff(socketName).catch(() => undefined);
     }
     const deadline = performance.now() + this.#sourcePatienceMs;
+    let status: string | undefined;
     while (link.state === 'up' && performance.now() < deadline) {
       if ((await this.#visitState()) === 'gone') return true;
       try {
-        const source = await this.source(run);
-        const status = await migrationStatus(source, vm.uuid);
+        status = await this.#statusOfSource(run);
         if (status === undefined || ended.has(status)) return true;
+        const source = await this.source(run);
         await source.abortJob(vm.uuid, { postcopy: status.startsWith('postcopy') });
       } catch {
         // Refused at this moment, or not heard: it is asked again how things stand.
       }
       await sleep(lookAgainMs);
     }
-    return false;
+    // Behind a link that is down nothing can be ended, and is believed only what home says. A resume that has lost its stream
+    // ends by nothing (QEMU before 8.2).
+    return link.state !== 'up' || status === 'postcopy-recover';
   }
 
   /**

@@ -182,8 +182,10 @@ test('a pairing begun at another computer asks here, and "No" pairs nothing', as
 });
 
 test('a visitor is sent home, and limits are kept', async ({ page, shellWith }) => {
-  const shell = await shellWith(status({ host: { enabled: true, port: 7420, visitors: [visitor] } }));
+  const addresses = [{ address: '192.168.1.20', port: 7420 }];
+  const shell = await shellWith(status({ host: { enabled: true, port: 7420, addresses, visitors: [visitor] } }));
   await openView(page, shell, 'hosts');
+  await expect(page.getByText('On, at 192.168.1.20:7420. Only paired computers are let in.')).toBeVisible();
   await pressOn(page, 'button', 'Send mail home');
   await expect(page.getByText('No VM of another computer is here.')).toBeVisible();
   await page.getByRole('textbox', { name: 'Most visitors' }).fill('2');

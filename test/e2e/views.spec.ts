@@ -132,7 +132,15 @@ const scenes: readonly Scene[] = [
           mayPairAnew: true,
         }),
       ],
-      host: { enabled: true, port: 7420, visitors: [visitor] },
+      host: {
+        enabled: true,
+        port: 7420,
+        addresses: [
+          { address: '192.168.1.20', port: 7420 },
+          { address: '10.8.0.4', port: 7420 },
+        ],
+        visitors: [visitor],
+      },
     }),
     reach: (page) => expect(page.getByRole('button', { name: 'Send mail home' })).toBeVisible(),
   },
