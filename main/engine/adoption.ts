@@ -17,7 +17,7 @@ import type { HomeServices } from './home-services.ts';
 import type { Hosts } from './hosts.ts';
 
 export interface AdopterOptions {
-  readonly fleet: Pick<Fleet, 'connection'>;
+  readonly fleet: Pick<Fleet, 'connection' | 'settled'>;
   readonly hosts: Pick<Hosts, 'reachable'>;
   readonly adoptions: AdoptionStore;
   readonly services: Pick<HomeServices, 'ensure' | 'folder' | 'stop'>;
@@ -89,6 +89,28 @@ export class Adopter {
       adoptions.finish(vm.uuid);
       throw thrown;
     }
+  }
+
+  /**
+   * An engine that died in the middle of `adopt` or `release` leaves a VM that is written down as ready and defined as if it were
+   * not, which could not start: its image is taken by the daemon. Such a VM is not ready (I3).
+   */
+  async reconcile(): Promise<void> {
+    await Promise.all(this.#options.adoptions.all().map((adoption) => this.#dropVoid(adoption)));
+  }
+
+  async #dropVoid(adoption: Adoption): Promise<void> {
+    const { adoptions, services, fleet } = this.#options;
+    // One that cannot be seen is left as it is.
+    const vm = await fleet.settled(adoption.vm).catch(() => undefined);
+    if (vm?.state !== 'shutoff' || vm.place.kind === 'away' || !adoptions.isReady(vm.uuid)) return;
+    const { disks } = readDomain(await (await fleet.connection(vm)).domainXml(vm.uuid, { inactive: true }));
+    const hasItsOwn = adoption.disks.every((own) =>
+      disks.some((disk) => disk.target === own.target && disk.file === own.file),
+    );
+    if (!hasItsOwn) return;
+    await services.stop(adoption);
+    await adoptions.remove(vm.uuid);
   }
 
   async #plan(vm: Vm): Promise<{ before: string; after: string; adoption: Adoption }> {

@@ -183,6 +183,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
     onFault,
   });
   const crashes = new CrashKeeper({ fleet, moves, journal, onFault });
+  const adopter = new Adopter({ fleet, hosts, adoptions, services });
   const balloons = new BalloonKeeper({ fleet, moves, onFault });
   const pauseAway = new PauseAway({ journal, hosts, moves, visits, onChange, onFault });
   const power = new Power({
@@ -304,7 +305,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
       autopilot,
       pauseAway,
       planner,
-      adopter: new Adopter({ fleet, hosts, adoptions, services }),
+      adopter,
       doctor,
       journal,
       settings,
@@ -329,6 +330,7 @@ export async function startEngine(options: EngineOptions): Promise<() => Promise
   for (const adoption of adoptions.all()) {
     services.ensure(adoption).catch((thrown: unknown) => onFault(`serving the disk of ${adoption.name}`, thrown));
   }
+  adopter.reconcile().catch((thrown: unknown) => onFault('looking after VMs that were being made ready', thrown));
   await hosting.sync().catch((thrown: unknown) => onFault('turning the host role on', thrown));
   await reopening.recover();
   moves.recover();

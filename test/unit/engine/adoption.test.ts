@@ -5,6 +5,7 @@ import { AdoptionStore } from '../../../main/engine/adoption-store.ts';
 import { type Connection, Libvirt } from '../../../main/libvirt/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
 import { hostFingerprint, vm, vmUuid } from '../samples.ts';
+import { away } from './away-scene.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const image = `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/images/work.qcow2'/><target dev='vda' bus='virtio'/></disk>`;
@@ -14,6 +15,8 @@ const definition = (devices: string): string => `<domain type='test'>
   <os><type arch='i686' machine='pc-q35-7.2'>hvm</type></os>
   <devices>${devices}<memballoon model='virtio'/></devices>
 </domain>`;
+
+const shutOff = vm({ state: 'shutoff', adopted: false });
 
 /** libvirt's own test driver holds the definition; the storage daemon is the one part that is not real. */
 describe('making a VM ready', () => {
@@ -30,12 +33,12 @@ describe('making a VM ready', () => {
     await libvirt.stop();
   });
 
-  async function adopterFor(devices: string) {
+  async function adopterFor(devices: string, found = shutOff) {
     await connection.defineXml(definition(devices));
     const adoptions = await AdoptionStore.open(`${await tempFolder()}/vms`);
     const stopped: string[] = [];
     const adopter = new Adopter({
-      fleet: { connection: () => Promise.resolve(connection) },
+      fleet: { connection: () => Promise.resolve(connection), settled: () => Promise.resolve(found) },
       hosts: { reachable: () => [] },
       adoptions,
       services: {
@@ -48,8 +51,6 @@ describe('making a VM ready', () => {
     const defined = (): Promise<string> => connection.domainXml(vmUuid, { inactive: true });
     return { adopter, adoptions, stopped, defined };
   }
-
-  const shutOff = vm({ state: 'shutoff', adopted: false });
 
   it('shows what would change and changes nothing', async () => {
     const { adopter, adoptions, defined } = await adopterFor(image);
@@ -69,6 +70,35 @@ describe('making a VM ready', () => {
     expect(await defined()).toBe(before);
     expect(adoptions.all()).toEqual([]);
     expect(stopped).toEqual([vmUuid]);
+  });
+
+  const disks = [{ target: 'vda', file: '/images/work.qcow2', format: 'qcow2' as const }];
+  const record = {
+    vm: vmUuid,
+    name: 'work',
+    connection: 'session' as const,
+    originalXml: '<domain/>',
+    disks,
+    nics: [],
+  };
+  const served = `<disk type='network' device='disk'><driver name='qemu' type='raw'/><source protocol='nbd' name='home-vda'><host transport='unix' socket='/run/homeward/vm/nbd.sock'/></source><target dev='vda' bus='virtio'/></disk>`;
+
+  it.each([
+    [
+      'defined with its own disk, as where an engine died half-way: it is not ready, and its disk is let go',
+      image,
+      shutOff,
+      0,
+    ],
+    ['defined to be served: it stays ready', served, shutOff, 1],
+    ['running: it is left alone', image, vm({ state: 'running' }), 1],
+    ['away: it is left alone', image, vm({ state: 'shutoff', place: away }), 1],
+  ])('when an engine begins, one that is %s', async (_what, devices, found, left) => {
+    const { adopter, adoptions, stopped } = await adopterFor(devices, found);
+    await adoptions.put(record);
+    await adopter.reconcile();
+    expect(adoptions.all()).toHaveLength(left);
+    expect(stopped).toHaveLength(1 - left);
   });
 
   it('not while the VM runs', async () => {

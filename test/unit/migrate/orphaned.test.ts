@@ -140,52 +140,99 @@ it.each([
   expect(await wasEnded(true, { state: 'paused', reason: 'paused-postcopy' }, visits)).toBe(true);
 });
 
-/** Looks at a move home that an earlier engine began, whose process here has gone; what its source was told, and what was seen. */
-async function lookWithoutProcess(statuses: readonly string[], patienceMs?: number) {
-  const left = [...statuses];
-  const aborted: unknown[] = [];
-  const source = {
-    state: async () => ({ state: 'running', reason: 'running-booted' }),
-    qemuMonitorCommand: async () => ({ status: left.length > 1 ? left.shift() : left[0] }),
-    abortJob: async (_uuid: string, { postcopy }: { postcopy: boolean }) => {
-      aborted.push(postcopy ? 'paused' : 'aborted');
-      if (aborted.length === 1) throw new Error('refused at this moment');
-    },
-  };
-  const receiver = {
-    state: async () => ({ state: 'paused', reason: 'paused-migration' }),
-    onEvent: () => () => undefined,
-  };
-  const visitLink = {
-    visit: 'v',
-    migration: async () => undefined,
-    carries: async () => false,
-    connection: async () => source,
-  };
-  const options = {
-    link: { state: 'up', call: async () => ({ visits: [{ visit: 'v', state: 'running' }] }) },
-    visitLink,
-    vm: { uuid: 'u', connection: receiver },
-  } as unknown as ConstructorParameters<typeof MoveEffects>[0];
-  const run = { data: { socketName: 'm' }, move: { direction: 'home' }, state: {} } as unknown as MoveRun;
-  const seen = await new MoveEffects(options, patienceMs).look(run);
-  return { aborted, seen };
+interface Left {
+  readonly direction?: 'out' | 'home';
+  readonly atSource?: DomainState;
+  readonly atDestination?: DomainState;
+  /** What QEMU at the source says of its migration, one look after the other. */
+  readonly statuses: readonly string[];
+  readonly link?: 'up' | 'down';
+  readonly patienceMs?: number;
 }
 
+/** Looks at a move whose process here has gone: what the ends were told, and what was seen. */
+async function lookWithoutProcess(left: Left) {
+  const { direction = 'home', link = 'up', patienceMs } = left;
+  const statuses = [...left.statuses];
+  const told: string[] = [];
+  const source = {
+    state: async () => left.atSource ?? { state: 'running', reason: 'running-booted' },
+    onEvent: () => () => undefined,
+    qemuMonitorCommand: async () => ({ status: statuses.length > 1 ? statuses.shift() : statuses[0] }),
+    abortJob: async (_uuid: string, { postcopy }: { postcopy: boolean }) => {
+      told.push(postcopy ? 'pause' : 'abort');
+      if (told.length === 1) throw new Error('refused at this moment');
+    },
+  };
+  const destination = {
+    state: async () => left.atDestination ?? { state: 'paused', reason: 'paused-migration' },
+    onEvent: () => () => undefined,
+  };
+  const [home, away] = direction === 'home' ? [destination, source] : [source, destination];
+  const options = {
+    link: { state: link, call: async () => ({ visits: [{ visit: 'v', state: 'running' }] }) },
+    visitLink: {
+      visit: 'v',
+      migration: async () => undefined,
+      carries: async () => false,
+      breakOff: async () => void told.push('break off'),
+      connection: async () => away,
+    },
+    vm: { uuid: 'u', connection: home },
+  } as unknown as ConstructorParameters<typeof MoveEffects>[0];
+  const run = { data: { socketName: 'm' }, move: { direction }, state: {} } as unknown as MoveRun;
+  const seen = await new MoveEffects(options, patienceMs).look(run);
+  return { told, seen };
+}
+
+const sourceInPostcopy: DomainState = { state: 'paused', reason: 'paused-postcopy-failed' };
+const destinationInPostcopy: DomainState = { state: 'running', reason: 'running-postcopy-failed' };
+
 it('a source that goes on sending to nobody is called off, and only then believed', async () => {
-  const { aborted, seen } = await lookWithoutProcess(['active', 'active', 'cancelling', 'cancelled']);
-  expect(aborted).toEqual(['aborted', 'aborted', 'aborted']);
+  const { told, seen } = await lookWithoutProcess({ statuses: ['active', 'active', 'cancelling', 'cancelled'] });
+  expect(told).toEqual(['abort', 'abort', 'abort']);
   expect(seen).toEqual({ kind: 'seen', source: 'running', destination: 'incoming' });
 });
 
 it('one in post-copy is stopped, to be resumed', async () => {
-  expect((await lookWithoutProcess(['postcopy-active', 'postcopy-paused'])).aborted).toEqual(['paused']);
+  const { told, seen } = await lookWithoutProcess({
+    statuses: ['postcopy-active', 'postcopy-paused'],
+    atSource: sourceInPostcopy,
+    atDestination: destinationInPostcopy,
+  });
+  expect(told).toEqual(['pause']);
+  expect(seen).toEqual({ kind: 'seen', source: 'postcopy-source', destination: 'postcopy-destination' });
 });
 
 it('one that cannot be called off is looked at again', async () => {
-  expect((await lookWithoutProcess(['active'], -1)).seen).toEqual({
-    kind: 'seen',
-    source: 'unknown',
-    destination: 'unknown',
+  const { seen } = await lookWithoutProcess({ statuses: ['active'], patienceMs: -1 });
+  expect(seen).toEqual({ kind: 'seen', source: 'unknown', destination: 'unknown' });
+});
+
+it('a destination at the host is told that its source here is cut off, once that has flipped', async () => {
+  const out = { direction: 'out', statuses: ['postcopy-paused'] } as const;
+  const flipped = { ...out, atSource: sourceInPostcopy, atDestination: destinationInPostcopy };
+  expect((await lookWithoutProcess(flipped)).told).toEqual(['break off']);
+  expect((await lookWithoutProcess(out)).told).toEqual([]);
+});
+
+it('behind a link that is down nothing is called off, and what runs at home is believed', async () => {
+  const running: DomainState = { state: 'running', reason: 'running-migrated' };
+  const { told, seen } = await lookWithoutProcess({ statuses: ['active'], link: 'down', atDestination: running });
+  expect([told, seen]).toEqual([[], { kind: 'seen', source: 'unknown', destination: 'running' }]);
+});
+
+it('a receiver that its call had not begun to finish becomes no VM any more', async () => {
+  const { seen } = await lookWithoutProcess({ statuses: ['postcopy-paused'], atSource: sourceInPostcopy });
+  expect(seen).toEqual({ kind: 'seen', source: 'postcopy-source', destination: 'absent' });
+});
+
+it('a resume that has lost its stream has lost the source', async () => {
+  const { seen } = await lookWithoutProcess({
+    statuses: ['postcopy-recover'],
+    atSource: sourceInPostcopy,
+    atDestination: destinationInPostcopy,
+    patienceMs: 900,
   });
+  expect(seen).toEqual({ kind: 'seen', source: 'absent', destination: 'postcopy-destination' });
 });

@@ -55,9 +55,11 @@ describe('the ends that are declared', () => {
     expect(acceptable('qemu-host-killed', 'out/pre-copy')).toEqual(['home-running']);
     expect(acceptable('host-off', 'out/prepare')).toEqual(['home-running']);
     expect(acceptable('host-off', 'idle-home')).toEqual(['home-running']);
-    for (const fault of faultNames.filter((name) => !/qemu|host-off|storage-daemon|shut-down/.test(name)))
+    expect(acceptable('home-off', 'home/pre-copy')).toEqual(['away-running']);
+    expect(acceptable('home-off', 'idle-away')).toEqual(['away-running']);
+    for (const fault of faultNames.filter((name) => !/qemu|-off$|storage-daemon|shut-down/.test(name)))
       for (const met of meetings) {
-        const isFlip = fault.startsWith('libvirtd') && met.endsWith('/switchover');
+        const isFlip = /^(?:libvirtd|migration)-/.test(fault) && met.endsWith('/switchover');
         if (!isFlip) expect(acceptable(fault, met), `${fault} at ${met}`).not.toContain('ended');
       }
     expect(acceptable('libvirtd-home-killed', 'out/switchover')).not.toContain('ended');
