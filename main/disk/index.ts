@@ -1,4 +1,4 @@
 /** The home disk: one storage daemon per VM owns its images; export names say who may write. */
 export { exportName, type Writer } from './exports.ts';
 export { HomeDisk, type HomeDiskOptions } from './home-disk.ts';
-export { nbdkitCommand } from './nbdkit.ts';
+export { nbdkitCommand, readCacheFile } from './nbdkit.ts';

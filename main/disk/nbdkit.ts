@@ -12,6 +12,9 @@ export interface DiskCache {
   readonly readCacheSwitch: string;
 }
 
+/** `DiskCache.readCacheSwitch` in the cache folder. */
+export const readCacheFile = 'read-cache-on';
+
 export interface DiskCacheOptions {
   /** Where the visiting QEMU connects; any export name will do there. */
   readonly listenSocket: string;
@@ -42,7 +45,7 @@ export function nbdkitCommand(options: DiskCacheOptions): DiskCache {
   if (cacheMaxBytes < minCacheBytes) {
     throw new HomewardError('bad-input', `A disk cache of ${cacheMaxBytes} bytes is too small.`);
   }
-  const readCacheSwitch = `${cacheFolder}/read-cache-on`;
+  const readCacheSwitch = `${cacheFolder}/${readCacheFile}`;
   return {
     command: 'nbdkit',
     args: [

@@ -51,7 +51,7 @@ export class Planner {
           })
         : undefined;
     const verdict = preflight({
-      vm: description,
+      vm: { ...description, snapshots: await this.#snapshots(vm, direction) },
       // A VM that ended while away is "brought home" too: nothing moves, its disk becomes home's again.
       state: direction === 'home' && vm.state === 'shutoff' ? undefined : vm.state,
       adopted: vm.adopted,
@@ -102,6 +102,11 @@ export class Planner {
       ...(expectedMs === undefined ? {} : { expectedMs }),
     };
     return { plan, refusal };
+  }
+
+  /** On the way home there are none: the visit's libvirt knows of no disk it could make one of. */
+  async #snapshots(vm: Vm, direction: Direction): Promise<number | undefined> {
+    return direction === 'out' ? (await this.#options.fleet.connection(vm)).snapshotCount(vm.uuid) : undefined;
   }
 
   /** The definition that is to run at the destination. */

@@ -10,9 +10,6 @@ export const diskExportName = 'disk';
 /** As the visit sees it; also where nbdkit looks whether it may keep what is read. */
 export const cacheFolderInside = `${insidePaths.home}/blocks`;
 
-/** The file nbdkit's switch leads to: in a folder that a visit cannot write to, so that the engine can. */
-export const readCacheSwitch = 'read-cache-on';
-
 const mostBytes = 8 * 1024 ** 3;
 const leastBytes = 64 * 1024 ** 2;
 

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { HomewardError } from '../../shared/errors.ts';
 import { Fingerprint } from '../../shared/model/identifiers.ts';
 import { VisitInfo, type VisitPaths, VisitRequest } from '../../shared/wire.ts';
+import { readCacheFile } from '../disk/index.ts';
 import { type StreamEnd, type StreamWish, splice } from '../link/index.ts';
 import { Cage } from './cage.ts';
 import {
@@ -18,7 +19,6 @@ import {
   diskCacheCommand,
   diskExportName,
   diskSocketInside,
-  readCacheSwitch,
 } from './disk-cache.ts';
 import { grant, type HeldStream, refuse, wishOf } from './held-stream.ts';
 import { diskSocketName, insidePaths, nicEnd, nicPort } from './inside.ts';
@@ -171,7 +171,7 @@ export class Visit {
     try {
       await this.#save();
       // From here on home does not write any more, so what is read may be kept.
-      if (state === 'running') await writeFile(this.#cage.path('up', readCacheSwitch), '', { mode: 0o600 });
+      if (state === 'running') await writeFile(this.#cage.path('up', readCacheFile), '', { mode: 0o600 });
       this.#unsaved = 'no';
     } catch (thrown) {
       if (this.#unsaved === 'yes') this.#onFault(thrown);
@@ -227,7 +227,8 @@ export class Visit {
     const { visit, disks } = this.#record.request;
     const blocks = this.#cage.path('hw', ...stepsOf(cacheFolderInside));
     for (const folder of [this.#cage.path('up'), blocks]) await mkdir(folder, { recursive: true, mode: 0o700 });
-    await symlink(`${insidePaths.up}/${readCacheSwitch}`, join(blocks, readCacheSwitch));
+    // In a folder that the visit cannot write to, so that the engine can.
+    await symlink(`${insidePaths.up}/${readCacheFile}`, join(blocks, readCacheFile));
     const maxBytes = await cacheBytesPerDisk(blocks, disks.length);
     return disks.map((disk, at) => diskCacheCommand(disk, visit, `${insidePaths.up}/${diskSocketName(at)}`, maxBytes));
   }

@@ -63,7 +63,7 @@ export const Move = z.object({
   /** Why the move was begun: the user's word or the policy's reason. */
   reason: z.string(),
   /** `host`: the owner of the workstation sent the visitor home. */
-  askedBy: z.enum(['user', 'policy', 'recovery', 'host']),
+  askedBy: z.enum(['user', 'policy', 'host']),
   /** What ended it, where it did not end well. */
   failure: z.string().optional(),
   cancellable: z.boolean(),

@@ -39,7 +39,7 @@ export interface PreflightVm {
   readonly redirdevs: number;
   readonly accel3d: boolean;
   readonly uefi: boolean;
-  /** Absent where nobody counted them; libvirt then refuses at the start of the move. */
+  /** Absent for a VM that does not leave its libvirt. */
   readonly snapshots?: number | undefined;
 }
 

@@ -54,6 +54,7 @@ describe('the plan before a move', () => {
       readonly leftAs?: string;
       readonly answers?: Partial<HostHandlers>;
       readonly nameKnown?: boolean;
+      readonly snapshots?: number;
       readonly benchmark?: Benchmark;
       readonly shareOfLink?: number;
       readonly deadlineMs?: number;
@@ -84,7 +85,7 @@ describe('the plan before a move', () => {
     await until(() => link.state === 'up');
     const planner = new Planner({
       fleet: {
-        connection: () => Promise.resolve(connection),
+        connection: async () => (given.snapshots === undefined ? connection : withSnapshots(given.snapshots)),
         definition: ({ uuid }) => connection.domainXml(uuid, { inactive: true }),
         returning: async () => given.leftAs ?? definition,
       },
@@ -100,6 +101,21 @@ describe('the plan before a move', () => {
     const known = { fingerprint: hostFingerprint, name: 'tower', link, stableMs: () => 0 };
     return planner.plan(vm({ state: 'running', ...given.vm }), given.direction ?? 'home', known, given.deadlineMs);
   }
+
+  /** The test driver keeps snapshots, but makes none over this binding. */
+  const withSnapshots = (count: number): Connection =>
+    Object.assign(Object.create(connection) as Connection, {
+      snapshotCount: async () => count,
+      domainXml: (uuid: string) => connection.domainXml(uuid, { inactive: true }),
+    });
+
+  it('a VM with a snapshot stays, which libvirt would say only half-way', async () => {
+    const out = { direction: 'out', vm: { state: 'shutoff' } } as const;
+    const { plan: held } = await plan({ ...out, snapshots: 1 });
+    expect(held.obstacles.join(' ')).toContain('work has a snapshot');
+    expect((await plan(out)).plan.obstacles.join(' ')).not.toContain('snapshot');
+    expect((await plan({ snapshots: 1 })).plan.obstacles).toEqual([]);
+  });
 
   it('home, with nothing in the way', async () => {
     const { plan: made, refusal } = await plan();
