@@ -237,19 +237,21 @@ export class MoveEffects implements Effects {
 
   /**
    * Whether the migration ended well by itself: QEMU does not notice a link that breaks and comes back, and libvirt
-   * lets it go on without the client that began it. False where QEMU waits to be resumed.
+   * lets it go on, or resume, without the client that asked for that. False where QEMU waits to be resumed.
    */
   async #wentOn(source: Connection, run: MoveRun): Promise<boolean> {
     const { uuid } = this.#options.vm;
+    const { visitLink } = this.#options;
     const { socketName } = run.data;
     for (;;) {
       const status = await migrationStatus(source, uuid);
       if (status === 'gone' || status === 'completed') return true;
-      if (status !== 'postcopy-active') break;
+      if (status !== 'postcopy-active' && status !== 'postcopy-recover') break;
+      if (socketName !== undefined && !(await visitLink.carries(socketName))) break;
       await sleep(lookAgainMs);
     }
     // A resumed migration has a stream of its own.
-    if (socketName !== undefined) await this.#options.visitLink.endMigration(socketName);
+    if (socketName !== undefined) await visitLink.endMigration(socketName);
     return false;
   }
 
