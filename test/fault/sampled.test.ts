@@ -2,11 +2,13 @@ import { afterAll, expect, it } from 'vitest';
 import type { Case } from './bed/matrix.ts';
 import { FaultRun } from './bed/run.ts';
 
-/** A few cases of `npm run bench:fault`: a person, a program of ours, the link. */
+/** A few cases of `npm run bench:fault`: a person, programs of ours, the link, an empty battery. */
 const sampled: readonly Case[] = [
   { moment: 'out/pre-copy', fault: 'ctrl-c' },
   { moment: 'idle-away', fault: 'nbdkit-killed' },
   { moment: 'home/pre-copy', fault: 'link-cut-3s' },
+  { moment: 'out/post-copy', fault: 'migration-killed' },
+  { moment: 'home/pre-copy', fault: 'home-off' },
 ];
 
 const said: string[] = [];
