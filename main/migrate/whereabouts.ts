@@ -70,10 +70,13 @@ export class Whereabouts {
   async #whatIsLeft(run: MoveRun, source: Seen, destination: Seen): Promise<{ source: Seen; destination: Seen }> {
     if (source === 'absent' && destination === 'unknown')
       return { source, destination: await this.#withoutSource(run) };
-    if (source !== 'postcopy-source' || (await this.#isCarried(run))) return { source, destination };
+    if ((source !== 'postcopy-source' && source !== 'unknown') || (await this.#isCarried(run)))
+      return { source, destination };
+    const status = await this.#statusOfSource(run).catch(() => undefined);
+    // Of a flip that broke at once libvirt does not hear, and goes on calling it under way; there is no call for it to resume.
+    if (source === 'unknown') return { source: destination === 'absent' ? flipped(status) : source, destination };
     // libvirt resumes only what the call that has gone had begun to finish (qemuMigrationDstFinish).
     if (destination === 'incoming') return { source, destination: 'absent' };
-    const status = await this.#statusOfSource(run).catch(() => undefined);
     return status === 'postcopy-recover' ? { source: 'absent', destination } : { source, destination };
   }
 
@@ -251,6 +254,12 @@ export class Whereabouts {
   async #visitState(): Promise<VisitInfo['state'] | undefined> {
     return (await this.#visitInfo())?.state;
   }
+}
+
+/** What QEMU's word for its migration makes of a source that has lost its destination. */
+function flipped(status: string | undefined): Seen {
+  if (status === 'postcopy-paused' || status === 'postcopy-recover') return 'postcopy-source';
+  return status === 'failed' || status === 'cancelled' ? 'flip-failed' : 'unknown';
 }
 
 /** How long what has crossed may still arrive. */

@@ -178,7 +178,7 @@ async function lookWithoutProcess(left: Left) {
       breakOff: async () => void told.push('break off'),
       connection: async () => away,
     },
-    vm: { uuid: 'u', connection: home },
+    vm: { uuid: 'u', connection: home, disk: { revoke: async () => undefined, allow: async () => undefined } },
   } as unknown as ConstructorParameters<typeof MoveEffects>[0];
   const run = { data: { socketName: 'm' }, move: { direction }, state: {} } as unknown as MoveRun;
   const seen = await new MoveEffects(options, patienceMs).look(run);
@@ -225,6 +225,24 @@ it('behind a link that is down nothing is called off, and what runs at home is b
 it('a receiver that its call had not begun to finish becomes no VM any more', async () => {
   const { seen } = await lookWithoutProcess({ statuses: ['postcopy-paused'], atSource: sourceInPostcopy });
   expect(seen).toEqual({ kind: 'seen', source: 'postcopy-source', destination: 'absent' });
+});
+
+it.each([
+  ['failed', 'flip-failed'],
+  ['postcopy-paused', 'postcopy-source'],
+  ['device', 'unknown'],
+])('of a flip that libvirt still calls under way, and its receiver gone, QEMU is asked: %s', async (status, source) => {
+  const { seen } = await lookWithoutProcess({
+    statuses: [status],
+    atSource: { state: 'paused', reason: 'paused-postcopy' },
+    atDestination: { state: 'shutoff', reason: 'shutoff-destroyed' },
+    patienceMs: 900,
+  });
+  expect(seen).toEqual(
+    source === 'unknown'
+      ? { kind: 'seen', source: 'unknown', destination: 'unknown' }
+      : { kind: 'seen', source, destination: 'absent' },
+  );
 });
 
 it('a resume that has lost its stream has lost the source', async () => {
