@@ -47,27 +47,34 @@ export function App(): ReactNode {
         <main>
           {status !== undefined ? (
             <Guard key={route.view}>
-              <Suspense fallback={<Loading words="Opening…" />}>
+              <Suspense fallback={<Waiting words="Opening…" />}>
                 <Page route={route} status={status} />
               </Suspense>
             </Guard>
           ) : (
-            <>
-              <h1 className="hidden">Homeward</h1>
-              {waiting ? (
-                <Loading words="Connecting to the engine…" />
-              ) : (
-                <Empty icon="overview" title="Nothing to show yet">
-                  <p>Your VMs appear here as soon as the engine answers.</p>
-                </Empty>
-              )}
-            </>
+            <Waiting words={waiting ? 'Connecting to the engine…' : undefined} />
           )}
         </main>
       </div>
       <Notices />
       {pairing === undefined ? null : <PairSheet key={pairing.id} pairing={pairing} />}
     </div>
+  );
+}
+
+/** Until there is a view, with its heading. @param words absent where nothing is under way */
+function Waiting({ words }: { readonly words: string | undefined }): ReactNode {
+  return (
+    <>
+      <h1 className="hidden">Homeward</h1>
+      {words === undefined ? (
+        <Empty icon="overview" title="Nothing to show yet">
+          <p>Your VMs appear here as soon as the engine answers.</p>
+        </Empty>
+      ) : (
+        <Loading words={words} />
+      )}
+    </>
   );
 }
 

@@ -43,7 +43,7 @@ export { expect };
 /** Opens a view and fills its charts with two minutes, in as few updates as draw a curve. */
 export async function openView(page: Page, shell: ScriptedShell, view = 'overview'): Promise<void> {
   await page.goto(`${shell.address}#/${view}`);
-  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+  await expect(page.locator('.view-head').getByRole('heading', { level: 1 })).toBeVisible();
   await expect(page.locator('.charts-wait')).toHaveCount(0);
   fillCharts(shell);
 }
