@@ -33,25 +33,28 @@ export function Settings({ status }: SettingsProps): ReactNode {
   const { preferences } = status;
   const [name, setName] = useState(preferences.name);
   const change = useAction((next: Parameters<typeof changeOf>[1]) => changeOf(call, next));
+  const rename = useAction(() => changeOf(call, { name }));
   const login = useAction(async (on: boolean) => store.setFacts(await call('shell.setStartAtLogin', { on })));
   return (
     <View title="Settings">
-      <Failure report={change.failure ?? login.failure} onDismiss={change.failure ? change.clear : login.clear} />
+      <Failure report={change.failure} onDismiss={change.clear} />
+      <Failure report={rename.failure} onDismiss={rename.clear} />
+      <Failure report={login.failure} onDismiss={login.clear} />
       <section className="card" aria-labelledby="set-general">
         <h2 id="set-general">This computer</h2>
         <form
           className="row"
           onSubmit={(event) => {
             event.preventDefault();
-            change.run({ name });
+            rename.run();
           }}
         >
           <TextBox label="Name, as other computers see it" value={name} onChange={setName} />
           <ActButton
             label="Rename"
-            busy={change.busy}
+            busy={rename.busy}
             disabled={!online || name.trim() === '' || name === preferences.name}
-            onPress={() => change.run({ name })}
+            onPress={rename.run}
           />
         </form>
         <NumberBox
