@@ -62,7 +62,7 @@ export class Departure {
   /** By a person, a moment ago: VMs whose signals of now, or of the first look, are no reason. */
   readonly #overruled = new Set<string>();
   readonly #vetoed = new Map<string, readonly string[]>();
-  /** Being paused, or given up for this departure: since when. */
+  /** Being paused, or given up for this departure: when that was last tried. */
   readonly #paused = new Map<string, number>();
   /** Paused, or to be, should they not come home in time; until they run again, whenever that pause comes. */
   readonly #hurried = new Set<string>();

@@ -1,7 +1,6 @@
 import { type ReactNode, useState } from 'react';
-import { formatAddress } from '../../shared/address.ts';
 import type { HostSettings, Status } from '../../shared/rpc.ts';
-import { pastVisitLine } from '../../shared/view/index.ts';
+import { pastVisitLine, reachedAt } from '../../shared/view/index.ts';
 import { useAction, useAsked, useCall, useNow, useOnline } from '../hooks.ts';
 import { ActButton } from './ActButton.tsx';
 import { Failure } from './Failure.tsx';
@@ -58,11 +57,6 @@ export function HostRole({ host }: HostRoleProps): ReactNode {
   );
 }
 
-/** As it is typed in at a laptop that does not find this computer by itself. */
-function placeOf(port: number, addresses: Status['host']['addresses'] = []): string {
-  return addresses.length === 0 ? `port ${port}` : addresses.map(formatAddress).join(' and ');
-}
-
 interface LimitsProps {
   readonly settings: HostSettings;
   readonly host: Status['host'];
@@ -86,7 +80,7 @@ function Limits({ settings, host, onChange }: LimitsProps): ReactNode {
         label="Let VMs of my other computers run here"
         detail={
           host.enabled && host.port !== undefined
-            ? `On, at ${placeOf(host.port, host.addresses)}. Only paired computers are let in.`
+            ? `On, at ${reachedAt(host) ?? `port ${host.port}`}. Only paired computers are let in.`
             : 'Off: no other computer can connect to this one.'
         }
         on={settings.enabled}

@@ -1,5 +1,6 @@
 import { formatAddress } from '../address.ts';
 import type { Host } from '../model/host.ts';
+import type { Status } from '../rpc.ts';
 import type { VisitInfo } from '../wire.ts';
 import { visitorEndWords } from './away.ts';
 import type { Figure } from './timeline.ts';
@@ -76,6 +77,11 @@ export function formatSteps(opsPerSec: number): string {
 
 function ifKnown(value: number | undefined, words: (value: number) => string): string | undefined {
   return value === undefined ? undefined : words(value);
+}
+
+/** As `homeward hosts add` takes it on a laptop that does not find this computer by itself; undefined where no address is known. */
+export function reachedAt({ addresses = [] }: Status['host']): string | undefined {
+  return addresses.length === 0 ? undefined : addresses.map(formatAddress).join(' and ');
 }
 
 /** One visiting VM, seen from the host: "work: running, 1 vCPU, 512 MiB, for 12 min". */

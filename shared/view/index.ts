@@ -18,7 +18,7 @@ export {
 export { hintOf } from './fault.ts';
 export { guardWords } from './guard.ts';
 export { filterRows, type LogFilter, type LogRow, logRow } from './history.ts';
-export { formatSteps, hostFigures, hostLine, hostView, pastVisitLine, visitLine } from './host.ts';
+export { formatSteps, hostFigures, hostLine, hostView, pastVisitLine, reachedAt, visitLine } from './host.ts';
 export {
   moveLine,
   moveSummary,

@@ -1,7 +1,6 @@
 import { Argument, type Command } from 'commander';
-import { formatAddress } from '../../../shared/address.ts';
 import type { HostSettings, Pairing, Status } from '../../../shared/rpc.ts';
-import { count, formatBytes, formatDuration, pastVisitLine, visitLine } from '../../../shared/view/index.ts';
+import { count, formatBytes, formatDuration, pastVisitLine, reachedAt, visitLine } from '../../../shared/view/index.ts';
 import type { VisitInfo } from '../../../shared/wire.ts';
 import { connectEngine, type EngineClient, startEngine, statusOfEngine } from '../../client/index.ts';
 import { findVisit, parseLease, parseSize, parseWhole } from '../choose.ts';
@@ -97,7 +96,7 @@ function limitsOf(options: HostOptions): Partial<HostSettings> {
 function hostWords(settings: HostSettings, host: Status['host'], nowMs: number): string {
   const limits = `${count(settings.maxVisitors, 'visitor')}, ${formatBytes(settings.maxMemoryBytes)}, ${count(settings.maxVcpus, 'vCPU')} at most; one whose computer is silent is kept for ${formatDuration(settings.leaseHours * 3_600_000)}`;
   const state = host.enabled
-    ? `This computer takes visitors${reachedAt(host)}: ${limits}.`
+    ? `This computer takes visitors${placeWords(host)}: ${limits}.`
     : `This computer takes no visitors. Limits when it does: ${limits}.`;
   return [
     state,
@@ -106,10 +105,10 @@ function hostWords(settings: HostSettings, host: Status['host'], nowMs: number):
   ].join('\n');
 }
 
-/** As `homeward hosts add` takes it on a laptop. */
-function reachedAt({ port, addresses = [] }: Status['host']): string {
-  if (addresses.length > 0) return ` at ${addresses.map(formatAddress).join(' and ')}`;
-  return port === undefined ? '' : ` on port ${port}`;
+function placeWords(host: Status['host']): string {
+  const place = reachedAt(host);
+  if (place !== undefined) return ` at ${place}`;
+  return host.port === undefined ? '' : ` on port ${host.port}`;
 }
 
 async function beHost(context: Context, limits: Partial<HostSettings>): Promise<Outcome> {

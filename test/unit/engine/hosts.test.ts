@@ -1,12 +1,13 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Hosts } from '../../../main/engine/hosts.ts';
+import type { Hosts } from '../../../main/engine/hosts.ts';
 import { openSettings } from '../../../main/engine/settings.ts';
 import { hashChain } from '../../../main/host/index.ts';
 import type { HostHandlers } from '../../../main/link/index.ts';
-import { makeIdentity, PeerStore } from '../../../main/trust/index.ts';
+import { PeerStore } from '../../../main/trust/index.ts';
 import { HomewardError } from '../../../shared/errors.ts';
 import { handlers, makeBed, until, visit } from '../link/bed.ts';
 import { facts } from '../samples.ts';
+import { hostsOf } from './hosts-scene.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const fingerprint = (digit: string): string => digit.repeat(64);
@@ -19,16 +20,7 @@ async function hostsWith(names: Readonly<Record<string, string>>): Promise<Hosts
     await peers.add({ fingerprint: fingerprint(digit), name, pairedAt: '2026-11-20T10:00:00.000Z', role: 'host' });
   }
   const settings = await openSettings(`${folder}/settings.json`);
-  const hosts = new Hosts({
-    identity: await makeIdentity(),
-    peers,
-    settings,
-    onWanted: () => Promise.reject(new Error('nothing is wanted')),
-    watched: () => false,
-    onChange: () => undefined,
-    onFault: () => undefined,
-  });
-  onTestFinished(() => hosts.stop());
+  const hosts = await hostsOf({ peers, settings });
   hosts.syncPeers();
   await settings.update((now) => ({ ...now, manualHosts: [{ address: '192.0.2.9', port: 4_000 }] }));
   return hosts;
@@ -85,19 +77,8 @@ describe('a host that answers', () => {
     await peers.add({ fingerprint: bed.host.fingerprint, name: 'tower', pairedAt, role: 'host' });
     const settings = await openSettings(`${folder}/settings.json`);
     await settings.update((now) => ({ ...now, manualHosts: [bed.address()] }));
-    const hosts = new Hosts({
-      identity: bed.laptop,
-      peers,
-      settings,
-      onWanted: () => Promise.reject(new Error('nothing is wanted')),
-      watched,
-      onChange: () => undefined,
-      onFault: () => undefined,
-    });
-    onTestFinished(async () => {
-      await hosts.stop();
-      await bed.close();
-    });
+    onTestFinished(() => bed.close());
+    const hosts = await hostsOf({ identity: bed.laptop, peers, settings, watched });
     const asked: unknown[] = [];
     hosts.onHomeWanted(({ name }, of) => asked.push([name, of]));
     hosts.syncPeers();

@@ -1,8 +1,9 @@
-import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import type { FoundHost } from '../../../main/discovery/index.ts';
-import { Hosts } from '../../../main/engine/hosts.ts';
+import type { Hosts } from '../../../main/engine/hosts.ts';
 import { openSettings } from '../../../main/engine/settings.ts';
-import { makeIdentity, PeerStore } from '../../../main/trust/index.ts';
+import { PeerStore } from '../../../main/trust/index.ts';
+import { hostsOf } from './hosts-scene.ts';
 import { tempFolder } from './temp-folder.ts';
 
 let announce: (host: FoundHost) => void;
@@ -26,16 +27,7 @@ beforeEach(async () => {
   const folder = await tempFolder();
   const peers = await PeerStore.open(`${folder}/peers.json`);
   await peers.add({ fingerprint: own, name: 'tower', pairedAt: '2026-11-20T10:00:00.000Z', role: 'host' });
-  hosts = new Hosts({
-    identity: await makeIdentity(),
-    peers,
-    settings: await openSettings(`${folder}/settings.json`),
-    onWanted: () => Promise.reject(new Error('nothing is wanted')),
-    watched: () => false,
-    onChange: () => undefined,
-    onFault: () => undefined,
-  });
-  onTestFinished(() => hosts.stop());
+  hosts = await hostsOf({ peers, settings: await openSettings(`${folder}/settings.json`) });
   hosts.syncPeers();
 });
 
